@@ -1,0 +1,89 @@
+package task
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/bluetick/bluetick/internal/store"
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// Record is one input record. Its slices are valid until Apply returns.
+type Record struct {
+	Offset    int64
+	Timestamp schemas.Instant
+	// Schema is the value's schema name and version, e.g. schemas.SchemaEvent.
+	Schema string
+	Key    []byte
+	Value  []byte
+}
+
+// Row is one output record, complete but for its timestamp, which the runtime
+// sets from its clock.
+type Row struct {
+	Topic  string
+	Schema string
+	Key    []byte
+	Value  []byte
+}
+
+// Fold is the pure part of a stage: a deterministic function of the log. It
+// uses no clock, no map order, no random and no call to the outside. One
+// goroutine owns it; all methods are called from there.
+type Fold interface {
+	// Apply folds one record into the state and marks what it changed dirty. An
+	// error of type *Reject drops the record into a dead letter; any other
+	// error stops the task before the record is part of any checkpoint.
+	Apply(r Record) error
+	// Dirty is the number of rows Drain would return.
+	Dirty() int
+	// Drain returns every dirty row in a deterministic order and marks them
+	// clean. next is the offset after the last record applied, so rows that
+	// describe the present state carry version next-1.
+	Drain(next int64) []Row
+	// Save writes to the store what the fold keeps outside it and has changed
+	// since the last Save; called right before the store is committed.
+	Save() error
+	// CompleteTo turns the runtime's own belief into what this stage's Progress
+	// says: the message fold returns it unchanged, the roll-up its last closed at.
+	CompleteTo(own schemas.Instant) schemas.Instant
+	// DClock is the fold's D-clock: the running maximum of min(received_at,
+	// record timestamp) over the records applied; a stage that reads derived
+	// records takes their DClock in place of received_at. It is part of the
+	// state: zero before the first record, and after a restart what it was at
+	// the checkpoint.
+	DClock() schemas.Instant
+}
+
+// Actor is a Fold that has effects outside Kafka (notifications). Act is called
+// after the rows of a flush are acknowledged, with the context of the task;
+// the rows it returns are emitted and acknowledged before the next checkpoint.
+// A crash between the effect and that checkpoint repeats the effect, so
+// effects carry a deduplication key.
+type Actor interface {
+	Act(ctx context.Context) ([]Row, error)
+}
+
+// Source is what a fold is told about its input partition.
+type Source struct {
+	Epoch uint32
+	// Partition of Partitions of the input topic.
+	Partition  int32
+	Partitions int32
+}
+
+// NewFold opens a fold on the state of one partition. It is called once when
+// the task starts, with the state as the last checkpoint left it.
+type NewFold func(src Source, st store.State) (Fold, error)
+
+// Reject is the error of a record that can never be folded.
+type Reject struct {
+	Reason string // closed word: metric label and dead-letter reason
+	Err    error
+}
+
+// Error describes the rejection.
+func (r *Reject) Error() string { return fmt.Sprintf("%s: %v", r.Reason, r.Err) }
+
+// Unwrap returns the cause.
+func (r *Reject) Unwrap() error { return r.Err }

@@ -1,0 +1,52 @@
+package schemas
+
+import "time"
+
+// Topic is one Kafka topic as bluetick needs it. Settings that would corrupt
+// results when changed (compaction, unclean leader election, too short a
+// retention) are checked at start-up by internal/topics.
+type Topic struct {
+	Name string
+	// Partitions is the count used when bluetick creates the topic; an
+	// existing topic keeps its own, which is then fixed for the epoch.
+	Partitions int32
+	// Retention is the least time a record must stay readable.
+	Retention time.Duration
+	// Compression is the topic's compression.type ("producer" keeps what the
+	// producer chose).
+	Compression string
+	// KeyedBy says in words what the record key is: the rule every producer of
+	// the topic follows and every consumer relies on.
+	KeyedBy string
+}
+
+// Names of the topics. Partitioner: murmur2 over the key bytes, as every Kafka
+// client has it. Keys are the text form of what KeyedBy says, see EventKey and
+// AccountKey.
+const (
+	TopicEvents      = "bluetick.events"
+	TopicPanes       = "bluetick.panes"
+	TopicRates       = "bluetick.rates"
+	TopicAlerts      = "bluetick.alerts"
+	TopicDeadLetters = "bluetick.dead-letters"
+	TopicRaw         = "bluetick.raw"
+)
+
+// Topics lists every topic with its settings. Partition counts are those given
+// to it: 4 when embedded, 24 or more on servers.
+//
+// Retention of events is twice the horizon and a day, so that all state can be
+// rebuilt from Kafka alone; of panes the longest window plus the longest age
+// plus a day, times two for a long weekend. None is ever compacted: a stale
+// owner's older row could be the one that is kept.
+func Topics(partitions int32) []Topic {
+	const day = 24 * time.Hour
+	return []Topic{
+		{TopicEvents, partitions, 2*HorizonDays*day + day, "producer", "message key, else contact key, else event id"},
+		{TopicPanes, partitions, 6 * day, "producer", "account (Progress: every partition)"},
+		{TopicRates, partitions, 6 * day, "producer", "account (Progress: every partition)"},
+		{TopicAlerts, partitions, 90 * day, "producer", "account"},
+		{TopicDeadLetters, partitions, 30 * day, "producer", "source"},
+		{TopicRaw, partitions, 3 * day, "zstd", "source"},
+	}
+}
