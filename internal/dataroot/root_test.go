@@ -1,0 +1,82 @@
+package dataroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestOneHolder(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(dir)
+	if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+		t.Errorf("second holder: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(dir)
+	if err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	again.Close()
+}
+
+func TestSecretStays(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := r.Secret("pepper")
+	if err != nil || len(a) != 64 {
+		t.Fatalf("%q, %v", a, err)
+	}
+	b, err := r.Secret("pepper")
+	if err != nil || a != b {
+		t.Errorf("second reading %q, %v", b, err)
+	}
+	if other, _ := r.Secret("admin"); other == a {
+		t.Error("two names, one secret")
+	}
+	info, err := os.Stat(dir + "/pepper.secret")
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := os.WriteFile(dir+"/pepper.secret", []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Secret("pepper"); err == nil {
+		t.Error("a damaged secret was replaced silently")
+	}
+	r.Close()
+}
+
+func TestAnnounce(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadRun(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("before: %v", err)
+	}
+	want := Run{PID: 5, Ingest: "127.0.0.1:8080", AdminPassword: "x"}
+	if err := r.Announce(want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReadRun(dir); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	r.Close()
+	if _, err := ReadRun(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after Close: %v", err)
+	}
+}

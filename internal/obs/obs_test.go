@@ -1,0 +1,75 @@
+package obs
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestServer(t *testing.T) {
+	s, err := Listen("127.0.0.1:0", NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	get := func(path string) (int, string) {
+		t.Helper()
+		resp, err := client.Get("http://" + s.Addr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	if code, _ := get("/healthz"); code != 200 {
+		t.Error("healthz", code)
+	}
+	if code, _ := get("/readyz"); code != 503 {
+		t.Error("readyz before ready", code)
+	}
+	s.SetReady(true)
+	if code, _ := get("/readyz"); code != 200 {
+		t.Error("readyz", code)
+	}
+	if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "go_goroutines") {
+		t.Error("metrics", code)
+	}
+	if code, _ := get("/debug/pprof/goroutine?debug=1"); code != 200 {
+		t.Error("pprof", code)
+	}
+	if _, err := Listen(s.Addr(), NewRegistry(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "metrics.listen") {
+		t.Errorf("busy port: %v", err)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNewLogger(t *testing.T) {
+	var b strings.Builder
+	log, err := NewLogger(&b, "warn", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("quiet")
+	log.Warn("loud", "n", 1)
+	if got := b.String(); strings.Contains(got, "quiet") || !strings.Contains(got, `"n":1`) {
+		t.Error(got)
+	}
+	if _, err := NewLogger(&b, "shout", "text"); err == nil {
+		t.Error("unknown level: no error")
+	}
+	if _, err := NewLogger(&b, "info", "xml"); err == nil {
+		t.Error("unknown format: no error")
+	}
+}
