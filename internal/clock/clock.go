@@ -20,13 +20,17 @@ type Virtual struct {
 
 	mu struct {
 		sync.Mutex
-		speed   float64
-		wallAt  time.Time // wall time of the last reading
-		at      time.Time // virtual time of the last reading
-		ceiling time.Time
-		caught  bool
+		speed    float64
+		wallAt   time.Time // wall time of the last reading
+		at       time.Time // virtual time of the last reading
+		ceiling  time.Time
+		caughtAt time.Time // wall time; zero while catching up
 	}
 }
+
+// calm is how long after catching up the settling time stays that of the fast
+// clock: what was on its way then must not be called late.
+const calm = 2 * time.Second
 
 // New returns a clock that reads start now. ceiling is the first value of Allow.
 func New(wall func() time.Time, start, ceiling time.Time, speed float64) *Virtual {
@@ -40,7 +44,7 @@ func (v *Virtual) Now() time.Time {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	wall := v.wall()
-	if v.mu.caught {
+	if !v.mu.caughtAt.IsZero() {
 		return wall
 	}
 	elapsed := wall.Sub(v.mu.wallAt)
@@ -53,7 +57,7 @@ func (v *Virtual) Now() time.Time {
 	}
 	v.mu.wallAt, v.mu.at = wall, at
 	if !at.Before(wall) {
-		v.mu.caught = true
+		v.mu.caughtAt = wall
 		return wall
 	}
 	return at
@@ -73,7 +77,7 @@ func (v *Virtual) Allow(t time.Time) {
 func (v *Virtual) Speed() float64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.mu.caught {
+	if !v.mu.caughtAt.IsZero() {
 		return 1
 	}
 	return v.mu.speed
@@ -81,7 +85,14 @@ func (v *Virtual) Speed() float64 {
 
 // Settling is how long a webhook may travel, in the clock's own time: 10 s, or
 // a second of wall time where that is more.
-func (v *Virtual) Settling() time.Duration { return Settling(v.Speed()) }
+func (v *Virtual) Settling() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.mu.caughtAt.IsZero() && v.wall().Sub(v.mu.caughtAt) > calm {
+		return Settling(1)
+	}
+	return Settling(v.mu.speed)
+}
 
 // Settling is max(10 s, 1 s × speed).
 func Settling(speed float64) time.Duration {

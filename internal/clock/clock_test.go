@@ -32,8 +32,12 @@ func TestVirtual(t *testing.T) {
 	if got := v.Now(); !got.Equal(wall) {
 		t.Errorf("caught up: %s, want the wall clock %s", got, wall)
 	}
-	if v.Speed() != 1 || v.Settling() != 10*time.Second {
-		t.Errorf("caught up: speed %v, settling %s", v.Speed(), v.Settling())
+	if v.Speed() != 1 || v.Settling() != time.Minute {
+		t.Errorf("caught up: speed %v, settling %s, want that of the fast clock for a moment", v.Speed(), v.Settling())
+	}
+	wall = wall.Add(3 * time.Second)
+	if v.Settling() != 10*time.Second {
+		t.Errorf("a while after: settling %s", v.Settling())
 	}
 }
 

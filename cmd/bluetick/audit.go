@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/bluetick/bluetick/internal/audit"
+)
+
+// auditCmd compares panes with v_messages.
+type auditCmd struct {
+	settings
+	JSON bool `name:"json" help:"The report as JSON."`
+}
+
+// Help is shown below the flags.
+func (auditCmd) Help() string {
+	return `Every number in panes, which the folds have built record by record, is compared
+with v_messages, which ClickHouse computes from events in SQL alone. What is still
+on its way is left out on both sides and counted. Exit 1 on any difference.
+Works while bluetick runs on the data folder and when it does not.`
+}
+
+// Run executes the command.
+func (c *auditCmd) Run(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	log, err := logger(&cfg)
+	if err != nil {
+		return err
+	}
+	conn, closeAll, err := connect(ctx, &cfg, log)
+	if err != nil {
+		return err
+	}
+	report, err := audit.Run(ctx, conn, wall())
+	if err = errors.Join(err, closeAll()); err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(os.Stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(report)
+	} else {
+		printAudit(&report)
+	}
+	if err == nil && report.Differences > 0 {
+		err = errQuiet
+	}
+	return err
+}
+
+func printAudit(r *audit.Report) {
+	for _, d := range r.Examples {
+		fmt.Println(d)
+	}
+	fmt.Printf("audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
+		r.Differences, r.Compared, r.Epoch, r.LeftOut, r.Relapsed, r.Expired)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/bluetick/bluetick/internal/config"
+	"github.com/bluetick/bluetick/internal/dataroot"
+	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
+)
+
+// adminUser may write through the embedded ClickHouse's port.
+const adminUser = "bluetick_admin"
+
+// connect opens ClickHouse for a command that asks it something: the server of
+// the DSN; or the port of the process that runs on the data folder; or, when
+// none runs, the engine itself on that folder. close ends whatever was opened.
+func connect(ctx context.Context, cfg *config.Config, log *slog.Logger) (conn driver.Conn, closeAll func() error, err error) {
+	if !cfg.EmbeddedClickHouse() {
+		opts, err := clickhouse.ParseDSN(cfg.ClickHouse.DSN)
+		if err != nil {
+			return nil, nil, fmt.Errorf("clickhouse.dsn: %w", err)
+		}
+		if opts.Auth.Database == "" {
+			opts.Auth.Database = cfg.ClickHouse.Database
+		}
+		return open(ctx, opts, func() error { return nil })
+	}
+	root, err := dataroot.Open(cfg.Data)
+	if errors.Is(err, dataroot.ErrBusy) {
+		return connectRunning(ctx, cfg, err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := openEngine(ctx, cfg, root, log)
+	if err != nil {
+		return nil, nil, errors.Join(err, root.Close())
+	}
+	opts := engine.ClientOptions(cfg.ClickHouse.Database)
+	return open(ctx, opts, func() error { return errors.Join(engine.Close(), root.Close()) })
+}
+
+// connectRunning goes through the port that run.json names.
+func connectRunning(ctx context.Context, cfg *config.Config, busy error) (driver.Conn, func() error, error) {
+	run, err := dataroot.ReadRun(cfg.Data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w (it has not said yet where it listens: try again in a moment)", busy)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return open(ctx, &clickhouse.Options{
+		Protocol: clickhouse.HTTP,
+		Addr:     []string{run.ClickHouse},
+		Auth:     clickhouse.Auth{Database: run.Database, Username: run.AdminUser, Password: run.AdminPassword},
+	}, func() error { return nil })
+}
+
+func open(ctx context.Context, opts *clickhouse.Options, below func() error) (driver.Conn, func() error, error) {
+	conn, err := clickhouse.Open(opts)
+	if err == nil {
+		if err = conn.Ping(ctx); err != nil {
+			err = errors.Join(err, conn.Close())
+		}
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("connect to ClickHouse at %v: %w", opts.Addr, err), below())
+	}
+	return conn, func() error { return errors.Join(conn.Close(), below()) }, nil
+}
+
+// openEngine starts the embedded ClickHouse of a data folder.
+func openEngine(ctx context.Context, cfg *config.Config, root *dataroot.Root, log *slog.Logger) (*embedded.Engine, error) {
+	library, err := embedded.Locate(cfg.ClickHouse.Library)
+	if err != nil {
+		return nil, err
+	}
+	password, err := root.Secret("clickhouse-admin")
+	if err != nil {
+		return nil, err
+	}
+	return embedded.Open(ctx, embedded.Config{
+		Dir: root.ClickHouse(), Library: library, AdminPassword: password, Log: log.With("component", "clickhouse"),
+	})
+}

@@ -1,0 +1,68 @@
+// Command bluetick turns the webhooks of messaging providers into delivery,
+// open, click-through and opt-out rates in ClickHouse, watched by alerts.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line.
+type cli struct {
+	Demo      demoCmd      `cmd:"" help:"Everything embedded in one process, with simulated traffic."`
+	Run       runCmd       `cmd:"" help:"All stages in one process, embedded or against given servers."`
+	Ingest    ingestCmd    `cmd:"" help:"Only the webhook server, against given Kafka servers."`
+	Aggregate aggregateCmd `cmd:"" help:"Only the message and roll-up folds, against given Kafka servers."`
+	Sink      sinkCmd      `cmd:"" help:"Only the writer into ClickHouse, against given servers."`
+	Alert     alertCmd     `cmd:"" help:"Only the alert fold and its notifications, against given Kafka servers."`
+	Topics    topicsCmd    `cmd:"" help:"Create the Kafka topics, or check those that exist."`
+	Migrate   migrateCmd   `cmd:"" help:"Apply the ClickHouse migrations and load the benchmarks."`
+	Audit     auditCmd     `cmd:"" help:"Compare the counts with a second computation in SQL; exit 1 on any difference."`
+	SQL       sqlCmd       `cmd:"" name:"sql" help:"Ask ClickHouse from a terminal, whether bluetick runs or not."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// errQuiet ends the process with exit code 1 and no further word: the command
+// has already said what is wrong.
+var errQuiet = errors.New("")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("bluetick"),
+		kong.Description("Delivery, open, click-through and opt-out rates from messaging webhooks: right to the message, a few seconds old, in ClickHouse, with alerts."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	// A second interrupt ends the process at once: the log of Kafka and the
+	// checkpoints make that safe.
+	context.AfterFunc(ctx, stop)
+	if err := k.Run(); err != nil {
+		if !errors.Is(err, errQuiet) {
+			fmt.Fprintln(os.Stderr, "bluetick:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+type versionCmd struct{}
+
+// Run executes the command.
+func (versionCmd) Run() error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("this binary carries no build information")
+	}
+	fmt.Println("bluetick", info.Main.Version, info.GoVersion)
+	return nil
+}

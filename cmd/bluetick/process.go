@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/bluetick/bluetick/internal/app"
+	"github.com/bluetick/bluetick/internal/config"
+	"github.com/bluetick/bluetick/internal/dataroot"
+	embeddedch "github.com/bluetick/bluetick/internal/embedded/clickhouse"
+	embeddedkafka "github.com/bluetick/bluetick/internal/embedded/kafka"
+	"github.com/bluetick/bluetick/internal/obs"
+	"github.com/bluetick/bluetick/internal/topics"
+	"github.com/bluetick/bluetick/schemas"
+	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+const (
+	// epoch is the one this build derives: it changes with the logic of a fold.
+	epoch = 1
+	// stopLimit bounds a whole graceful stop: drain, flush, checkpoint, close.
+	stopLimit = 40 * time.Second
+	// startLimit bounds what must answer before the process is ready.
+	startLimit = 2 * time.Minute
+	// blockCacheBytes is Pebble's, shared by the states of all partitions.
+	blockCacheBytes = 128 << 20
+)
+
+// times is the clock of a process: the wall's, or the demo's.
+type times struct {
+	now      func() time.Time
+	settling func() time.Duration
+	speed    float64 // the fastest it runs
+}
+
+// process is what every role shares: its folder, its servers, its log.
+type process struct {
+	cfg      config.Config
+	log      *slog.Logger
+	times    times
+	life     *app.Lifecycle
+	registry *prometheus.Registry
+	root     *dataroot.Root
+	obs      *obs.Server
+	cache    *pebble.Cache
+	brokers  []string
+	admin    *kadm.Client
+	run      dataroot.Run // what run.json will say
+
+	clickhouse *clickhouse.Options // nil unless openClickHouse was called
+}
+
+// newProcess locks the data folder and answers for metrics and health.
+func newProcess(cfg config.Config, log *slog.Logger, t times) (*process, error) {
+	p := &process{cfg: cfg, log: log, times: t, life: app.New(log), registry: obs.NewRegistry(), cache: pebble.NewCache(blockCacheBytes)}
+	p.life.OnStop("state cache", func(context.Context) error { p.cache.Unref(); return nil })
+	root, err := dataroot.Open(cfg.Data)
+	if err != nil {
+		return nil, errors.Join(err, p.life.Stop(stopLimit))
+	}
+	p.root = root
+	p.life.OnStop("data folder", func(context.Context) error { return root.Close() })
+	if p.obs, err = obs.Listen(cfg.Metrics.Listen, p.registry, log); err != nil {
+		return nil, errors.Join(err, p.life.Stop(stopLimit))
+	}
+	p.life.OnStop("metrics server", p.obs.Stop)
+	p.run = dataroot.Run{PID: os.Getpid(), Metrics: p.obs.Addr(), Database: cfg.ClickHouse.Database}
+	return p, nil
+}
+
+// fail stops what was started and returns err with whatever went wrong then.
+func (p *process) fail(err error) error { return errors.Join(err, p.life.Stop(stopLimit)) }
+
+// openKafka starts the embedded broker, or takes the given ones, and makes sure
+// that the topics are there and fit.
+func (p *process) openKafka(ctx context.Context) error {
+	p.brokers = p.cfg.Kafka.Brokers
+	if p.cfg.EmbeddedKafka() {
+		broker, err := embeddedkafka.Open(embeddedkafka.Config{
+			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.now, Log: p.log.With("component", "kafka"),
+		})
+		if err != nil {
+			return err
+		}
+		p.life.OnStop("embedded kafka", func(context.Context) error { return broker.Close() })
+		p.brokers = []string{broker.Addr()}
+	}
+	p.run.Kafka = p.brokers[0]
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.brokers...), kgo.ClientID("bluetick-admin"))
+	if err != nil {
+		return fmt.Errorf("make kafka client: %w", err)
+	}
+	p.admin = kadm.NewClient(client)
+	p.life.OnStop("kafka admin client", func(context.Context) error { p.admin.Close(); return nil })
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("kafka at %v did not answer within %s", p.brokers, startLimit))
+	defer cancel()
+	report, err := topics.Ensure(ctx, p.admin, schemas.Topics(p.cfg.Kafka.Partitions), topics.Options{
+		Create: true, ReplicationFactor: p.cfg.Kafka.ReplicationFactor,
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range report.Topics {
+		if t.Created {
+			p.log.Info("topic created", "topic", t.Name, "partitions", t.Partitions)
+		}
+	}
+	return nil
+}
+
+// openClickHouse starts the embedded engine with its port, or takes the server,
+// and migrates the database.
+func (p *process) openClickHouse(ctx context.Context) error {
+	if p.cfg.EmbeddedClickHouse() {
+		engine, err := openEngine(ctx, &p.cfg, p.root, p.log)
+		if err != nil {
+			return err
+		}
+		p.life.OnStop("embedded clickhouse", func(context.Context) error { return engine.Close() })
+		if err := p.serveClickHouse(engine); err != nil {
+			return err
+		}
+		p.clickhouse = engine.ClientOptions(p.cfg.ClickHouse.Database)
+	} else {
+		opts, err := serverOptions(&p.cfg)
+		if err != nil {
+			return err
+		}
+		p.clickhouse = opts
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("clickhouse did not answer within %s", startLimit))
+	defer cancel()
+	applied, err := migrate(ctx, &p.cfg, p.clickhouse, p.times.now())
+	if err != nil {
+		return err
+	}
+	if len(applied) > 0 {
+		p.log.Info("clickhouse migrated", "applied", len(applied))
+	}
+	return nil
+}
+
+// serveClickHouse opens the embedded engine's port to curl and BI tools.
+func (p *process) serveClickHouse(engine *embeddedch.Engine) error {
+	listener, err := net.Listen("tcp", p.cfg.ClickHouse.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for SQL on %s: %w (another port: --clickhouse-listen)", p.cfg.ClickHouse.Listen, err)
+	}
+	password, err := p.root.Secret("clickhouse-admin")
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	p.run.ClickHouse, p.run.AdminUser, p.run.AdminPassword = listener.Addr().String(), embeddedch.AdminUser, password
+	server := &http.Server{Handler: engine.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
+	p.life.Go("sql port", func(ctx context.Context) error {
+		var closing sync.WaitGroup
+		stop := context.AfterFunc(ctx, func() {
+			// Queries of other people do not hold up a stop.
+			closing.Go(func() { _ = server.Close() })
+		})
+		defer stop()
+		err := server.Serve(listener)
+		closing.Wait()
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return err
+	})
+	return nil
+}
+
+// serverOptions are those of the configured ClickHouse server.
+func serverOptions(cfg *config.Config) (*clickhouse.Options, error) {
+	opts, err := clickhouse.ParseDSN(cfg.ClickHouse.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("clickhouse.dsn: %w", err)
+	}
+	if opts.Auth.Database == "" || opts.Auth.Database == "default" {
+		opts.Auth.Database = cfg.ClickHouse.Database
+	}
+	return opts, nil
+}
+
+func migrate(ctx context.Context, cfg *config.Config, opts *clickhouse.Options, now time.Time) ([]string, error) {
+	return sinkch.Migrate(ctx, sinkch.MigrateConfig{
+		Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays}, Epoch: epoch, Now: now,
+	})
+}
+
+// announce says where everything listens and that work is being done.
+func (p *process) announce() error {
+	if err := p.root.Announce(p.run); err != nil {
+		return err
+	}
+	p.obs.SetReady(true)
+	p.log.Info("ready", "webhooks", p.run.Ingest, "sql", p.run.ClickHouse, "metrics", p.run.Metrics, "kafka", p.run.Kafka)
+	return nil
+}
+
+// wait blocks until ctx ends or a part fails, then stops everything.
+func (p *process) wait(ctx context.Context) error {
+	err := p.life.Wait(ctx)
+	p.obs.SetReady(false)
+	if err == nil {
+		p.log.Info("stopping")
+	}
+	return errors.Join(err, p.life.Stop(stopLimit))
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bluetick/bluetick/internal/clock"
+	"github.com/bluetick/bluetick/internal/config"
+)
+
+// wall is the real clock: timers, time-outs, signatures.
+func wall() time.Time { return time.Now() }
+
+// wallTimes is the clock of every command but the demo.
+func wallTimes() times {
+	return times{now: wall, settling: func() time.Duration { return clock.Settling(1) }, speed: 1}
+}
+
+// runCmd is the single-machine product.
+type runCmd struct {
+	settings
+}
+
+// Help is shown below the flags.
+func (runCmd) Help() string {
+	return `Everything in one process: webhooks on 127.0.0.1:8080, SQL on 127.0.0.1:8123,
+metrics on 127.0.0.1:9095, Kafka on 127.0.0.1:9092. One line starts it for Meta:
+
+  bluetick run --data ./data --meta-app-secret "$APP_SECRET" --meta-verify-token "$TOKEN"
+
+and the webhook URL is https://<your host>/v1/webhooks/meta/main (put TLS in front).
+With --kafka-brokers and --clickhouse-dsn it uses those servers instead.`
+}
+
+// Run executes the command.
+func (c *runCmd) Run(ctx context.Context) error {
+	return c.role(ctx, nil, (*process).startLine)
+}
+
+// role loads the configuration, checks what the role needs, starts it and
+// serves until ctx ends.
+func (s *settings) role(ctx context.Context, needs func(*config.Config) error, start func(*process, context.Context) error) error {
+	cfg, err := s.load()
+	if err != nil {
+		return err
+	}
+	if needs != nil {
+		if err := needs(&cfg); err != nil {
+			return err
+		}
+	}
+	log, err := logger(&cfg)
+	if err != nil {
+		return err
+	}
+	p, err := newProcess(cfg, log, wallTimes())
+	if err != nil {
+		return err
+	}
+	if err := start(p, ctx); err != nil {
+		return p.fail(err)
+	}
+	if err := p.announce(); err != nil {
+		return p.fail(err)
+	}
+	return p.wait(ctx)
+}
+
+func needsKafka(cfg *config.Config) error {
+	if cfg.EmbeddedKafka() {
+		return errors.New("one role alone needs Kafka servers: give --kafka-brokers (or kafka.brokers in the file); everything in one process is `bluetick run`")
+	}
+	return nil
+}
+
+func needsServers(cfg *config.Config) error {
+	var err error
+	if cfg.EmbeddedClickHouse() {
+		err = errors.New("the sink alone needs a ClickHouse server: give --clickhouse-dsn (or clickhouse.dsn in the file)")
+	}
+	return errors.Join(needsKafka(cfg), err)
+}
+
+type ingestCmd struct{ settings }
+
+// Run executes the command.
+func (c *ingestCmd) Run(ctx context.Context) error {
+	return c.role(ctx, needsKafkaAndPepper, func(p *process, ctx context.Context) error {
+		return inOrder(ctx, p.openKafka, p.startIngest)
+	})
+}
+
+// needsKafkaAndPepper: several ingesters must give a contact the same pseudonym,
+// so the pepper cannot be each one's own.
+func needsKafkaAndPepper(cfg *config.Config) error {
+	var err error
+	if cfg.Pepper == "" {
+		err = errors.New("ingest alone needs a pepper, the same for every ingester: pepper in the file of --config (make one: openssl rand -hex 32)")
+	}
+	return errors.Join(needsKafka(cfg), err)
+}
+
+type aggregateCmd struct{ settings }
+
+// Run executes the command.
+func (c *aggregateCmd) Run(ctx context.Context) error {
+	return c.role(ctx, needsKafka, func(p *process, ctx context.Context) error {
+		return inOrder(ctx, p.openKafka, p.startRollup, p.startMessage)
+	})
+}
+
+type sinkCmd struct{ settings }
+
+// Run executes the command.
+func (c *sinkCmd) Run(ctx context.Context) error {
+	return c.role(ctx, needsServers, func(p *process, ctx context.Context) error {
+		return inOrder(ctx, p.openKafka, p.openClickHouse, p.startSink)
+	})
+}
+
+type alertCmd struct{ settings }
+
+// Run executes the command.
+func (c *alertCmd) Run(ctx context.Context) error {
+	return c.role(ctx, needsKafka, func(p *process, ctx context.Context) error {
+		return inOrder(ctx, p.openKafka, p.startAlert)
+	})
+}
+
+func inOrder(ctx context.Context, steps ...func(context.Context) error) error {
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return errors.New("stopped while starting")
+		}
+	}
+	return nil
+}
+
+type topicsCmd struct{ settings }
+
+// Run executes the command.
+func (c *topicsCmd) Run(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if err := needsKafka(&cfg); err != nil {
+		return err
+	}
+	return printTopics(ctx, &cfg)
+}
+
+type migrateCmd struct{ settings }
+
+// Run executes the command.
+func (c *migrateCmd) Run(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if cfg.EmbeddedClickHouse() {
+		return errors.New("the embedded ClickHouse is migrated at every start; for a server give --clickhouse-dsn")
+	}
+	opts, err := serverOptions(&cfg)
+	if err != nil {
+		return err
+	}
+	applied, err := migrate(ctx, &cfg, opts, wall())
+	for _, name := range applied {
+		fmt.Println("applied", name)
+	}
+	if err == nil && len(applied) == 0 {
+		fmt.Println("nothing to do: the database is at the schema of this build")
+	}
+	return err
+}

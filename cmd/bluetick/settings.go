@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/bluetick/bluetick/internal/config"
+	"github.com/bluetick/bluetick/internal/obs"
+)
+
+// settings are the flags every command shares. A flag that is not given leaves
+// what the config file says; the file leaves the defaults.
+type settings struct {
+	Config string `help:"YAML file with everything that can be set." type:"existingfile" env:"BLUETICK_CONFIG" placeholder:"FILE"`
+	Data   string `help:"Folder for all data (default: data). One process at a time." env:"BLUETICK_DATA" placeholder:"DIR"`
+
+	MetaAppSecret   string `help:"App secret that signs Meta's webhooks: adds a source named main at /v1/webhooks/meta/main." env:"BLUETICK_META_APP_SECRET" placeholder:"SECRET"`
+	MetaVerifyToken string `help:"Verify token for Meta's subscription handshake of that source." env:"BLUETICK_META_VERIFY_TOKEN" placeholder:"TOKEN"`
+
+	IngestListen     string `help:"Address for webhooks (default: 127.0.0.1:8080)." env:"BLUETICK_INGEST_LISTEN" placeholder:"ADDR"`
+	ClickhouseListen string `name:"clickhouse-listen" help:"Address of the embedded ClickHouse's HTTP port (default: 127.0.0.1:8123)." env:"BLUETICK_CLICKHOUSE_LISTEN" placeholder:"ADDR"`
+	MetricsListen    string `help:"Address for metrics, health and pprof (default: 127.0.0.1:9095)." env:"BLUETICK_METRICS_LISTEN" placeholder:"ADDR"`
+	KafkaListen      string `help:"Address of the embedded Kafka (default: 127.0.0.1:9092)." env:"BLUETICK_KAFKA_LISTEN" placeholder:"ADDR"`
+
+	KafkaBrokers  []string `help:"Kafka servers to use instead of the embedded one." env:"BLUETICK_KAFKA_BROKERS" placeholder:"HOST:PORT,..."`
+	ClickhouseDSN string   `name:"clickhouse-dsn" help:"ClickHouse server to use instead of the embedded one, e.g. clickhouse://user:password@host:9000." env:"BLUETICK_CLICKHOUSE_DSN" placeholder:"DSN"`
+	ChdbLib       string   `help:"Path of libchdb, the embedded ClickHouse, if not where make puts it." env:"BLUETICK_CHDB_LIB" placeholder:"FILE"`
+
+	LogLevel  string `help:"debug, info, warn or error (default: info)." env:"BLUETICK_LOG_LEVEL" placeholder:"LEVEL"`
+	LogFormat string `help:"text or json (default: text)." env:"BLUETICK_LOG_FORMAT" placeholder:"FORMAT"`
+}
+
+// load reads the file, lays the flags over it, resolves secrets and validates.
+func (s *settings) load() (config.Config, error) {
+	c, err := config.Load(s.Config)
+	if err != nil {
+		return config.Config{}, err
+	}
+	for _, f := range []struct {
+		from string
+		to   *string
+	}{
+		{s.Data, &c.Data},
+		{s.IngestListen, &c.Ingest.Listen},
+		{s.ClickhouseListen, &c.ClickHouse.Listen},
+		{s.MetricsListen, &c.Metrics.Listen},
+		{s.KafkaListen, &c.Kafka.Listen},
+		{s.ClickhouseDSN, &c.ClickHouse.DSN},
+		{s.ChdbLib, &c.ClickHouse.Library},
+		{s.LogLevel, &c.Log.Level},
+		{s.LogFormat, &c.Log.Format},
+	} {
+		if f.from != "" {
+			*f.to = f.from
+		}
+	}
+	if len(s.KafkaBrokers) > 0 {
+		c.Kafka.Brokers = s.KafkaBrokers
+	}
+	if s.MetaAppSecret != "" {
+		c.Sources = append(c.Sources, config.Source{
+			Name: "main", Provider: "meta", Secrets: []string{s.MetaAppSecret}, VerifyToken: s.MetaVerifyToken,
+		})
+	}
+	if err := c.Resolve(os.Getenv); err != nil {
+		return config.Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	if err := c.Validate(); err != nil {
+		return config.Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return c, nil
+}
+
+// logger writes to standard error: standard output is for answers.
+func logger(c *config.Config) (*slog.Logger, error) {
+	return obs.NewLogger(os.Stderr, c.Log.Level, c.Log.Format)
+}

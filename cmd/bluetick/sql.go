@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// sqlCmd asks ClickHouse from a terminal.
+type sqlCmd struct {
+	settings
+	Query  string `arg:"" help:"One statement; - reads it from standard input."`
+	Format string `help:"table, tsv or json (one object a line)." enum:"table,tsv,json" default:"table"`
+}
+
+// Help is shown below the flags.
+func (sqlCmd) Help() string {
+	return `Works while bluetick runs on the data folder (through its port) and when it
+does not (opens the data itself). With --clickhouse-dsn it asks that server.
+
+  bluetick sql "SELECT campaign, sent, delivery_rate, opt_out_rate FROM v_campaigns"
+  bluetick sql "SHOW TABLES"
+  bluetick sql --format json "SELECT * FROM alerts FINAL ORDER BY at"`
+}
+
+// Run executes the command.
+func (c *sqlCmd) Run(ctx context.Context) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	log, err := logger(&cfg)
+	if err != nil {
+		return err
+	}
+	query := c.Query
+	if query == "-" {
+		b, err := io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
+		if err != nil {
+			return fmt.Errorf("read the statement: %w", err)
+		}
+		query = string(b)
+	}
+	conn, closeAll, err := connect(ctx, &cfg, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ask(ctx, conn, query, c.Format, os.Stdout), closeAll())
+}
+
+// ask runs one statement and writes its answer.
+func ask(ctx context.Context, conn driver.Conn, query, format string, w io.Writer) error {
+	if !answers(query) {
+		return conn.Exec(ctx, query)
+	}
+	rows, err := conn.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	out := newWriter(format, w, rows.Columns())
+	for rows.Next() {
+		values := make([]any, len(rows.ColumnTypes()))
+		for i, t := range rows.ColumnTypes() {
+			values[i] = reflect.New(t.ScanType()).Interface()
+		}
+		if err := rows.Scan(values...); err != nil {
+			return err
+		}
+		for i, v := range values {
+			values[i] = plain(reflect.ValueOf(v).Elem().Interface(), rows.ColumnTypes()[i].DatabaseTypeName())
+		}
+		if err := out.row(values); err != nil {
+			return err
+		}
+	}
+	return errors.Join(rows.Err(), out.end())
+}
+
+// answers reports whether a statement returns rows.
+func answers(query string) bool {
+	first, _, _ := strings.Cut(strings.TrimLeft(query, " \t\r\n("), " ")
+	switch strings.ToUpper(strings.TrimSpace(first)) {
+	case "SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK":
+		return true
+	}
+	return false
+}
+
+// plain turns a scanned value into what a person reads: pointers followed, keys
+// in hex, times in UTC without a fraction that says nothing.
+func plain(v any, typ string) any {
+	r := reflect.ValueOf(v)
+	if r.Kind() == reflect.Pointer {
+		if r.IsNil() {
+			return nil
+		}
+		return plain(r.Elem().Interface(), typ)
+	}
+	switch v := v.(type) {
+	case time.Time:
+		if strings.HasPrefix(strings.TrimPrefix(typ, "Nullable("), "DateTime") {
+			return v.UTC().Format("2006-01-02 15:04:05.999")
+		}
+		return v.UTC().Format(time.DateOnly)
+	case string:
+		if strings.Contains(typ, "FixedString(16)") {
+			return hex.EncodeToString([]byte(v))
+		}
+	}
+	return v
+}
+
+// writer writes rows in one of the formats.
+type writer struct {
+	format  string
+	columns []string
+	out     io.Writer
+	tabs    *tabwriter.Writer
+	rows    int
+}
+
+func newWriter(format string, w io.Writer, columns []string) *writer {
+	out := &writer{format: format, columns: columns, out: w}
+	if format == "table" {
+		out.tabs = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		out.out = out.tabs
+	}
+	if format != "json" {
+		fmt.Fprintln(out.out, strings.Join(columns, "\t"))
+	}
+	return out
+}
+
+func (w *writer) row(values []any) error {
+	w.rows++
+	if w.format == "json" {
+		object := make(map[string]any, len(values))
+		for i, v := range values {
+			object[w.columns[i]] = v
+		}
+		return json.NewEncoder(w.out).Encode(object)
+	}
+	cells := make([]string, len(values))
+	for i, v := range values {
+		cells[i] = cell(v)
+	}
+	_, err := fmt.Fprintln(w.out, strings.Join(cells, "\t"))
+	return err
+}
+
+func cell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case float64:
+		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.6f", v), "0"), ".")
+	case string:
+		return strings.NewReplacer("\t", `\t`, "\n", `\n`).Replace(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func (w *writer) end() error {
+	if w.tabs == nil {
+		return nil
+	}
+	if err := w.tabs.Flush(); err != nil {
+		return err
+	}
+	return nil
+}
