@@ -141,7 +141,7 @@ func (c *demoCmd) start(ctx context.Context, cfg config.Config, log *slog.Logger
 		return nil, err
 	}
 	d := &demo{secret: secret, clock: clock.New(wall, journal.Greatest(), journal.Greatest().Add(clock.Settling(demoSpeed)/2), demoSpeed)}
-	d.process, err = newProcess(cfg, log, times{now: d.clock.Now, settling: d.clock.Settling, speed: demoSpeed})
+	d.process, err = newProcess(cfg, log, times{now: d.clock.Now, settling: d.clock.Settling, speed: d.clock.Speed, virtual: true})
 	if err != nil {
 		return nil, errors.Join(err, journal.Close())
 	}

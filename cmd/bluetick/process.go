@@ -43,7 +43,8 @@ const (
 type times struct {
 	now      func() time.Time
 	settling func() time.Duration
-	speed    float64 // the fastest it runs
+	speed    func() float64 // how fast it runs at present
+	virtual  bool           // the demo's: nothing it stores needs to survive a loss of power
 }
 
 // process is what every role shares: its folder, its servers, its log.
@@ -91,6 +92,7 @@ func (p *process) openKafka(ctx context.Context) error {
 	if p.cfg.EmbeddedKafka() {
 		broker, err := embeddedkafka.Open(embeddedkafka.Config{
 			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.now, Log: p.log.With("component", "kafka"),
+			Sync: !p.times.virtual,
 		})
 		if err != nil {
 			return err

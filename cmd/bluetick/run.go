@@ -15,7 +15,7 @@ func wall() time.Time { return time.Now() }
 
 // wallTimes is the clock of every command but the demo.
 func wallTimes() times {
-	return times{now: wall, settling: func() time.Duration { return clock.Settling(1) }, speed: 1}
+	return times{now: wall, settling: func() time.Duration { return clock.Settling(1) }, speed: func() float64 { return 1 }}
 }
 
 // runCmd is the single-machine product.

@@ -66,7 +66,7 @@ func (p *process) startAlert(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := alert.Config{Rules: rules, Benchmarks: benchmarks, Speed: p.times.speed}
+	cfg := alert.Config{Rules: rules, Benchmarks: benchmarks}
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("alerts: %w", err)
 	}
@@ -80,7 +80,7 @@ func (p *process) startAlert(ctx context.Context) error {
 	}
 	return p.startFold(ctx, task.StageConfig{
 		Stage: "alert", Input: schemas.TopicRates, Logic: alert.Logic,
-	}, alert.NewFold(cfg, alert.Deps{Now: p.times.now, Receivers: receivers, Log: p.log, Registerer: p.registry}))
+	}, alert.NewFold(cfg, alert.Deps{Now: p.times.now, Speed: p.times.speed, Receivers: receivers, Log: p.log, Registerer: p.registry}))
 }
 
 // alertRules are the built-in rules with the operator's budget.
@@ -127,7 +127,7 @@ func (p *process) startIngest(context.Context) error {
 		return err
 	}
 	p.life.OnStop("ingest producer", func(context.Context) error { producer.Close(); return nil })
-	server, err := ingest.New(cfg, ingest.Deps{Log: p.log, Now: p.times.now, Producer: producer, Registry: p.registry})
+	server, err := ingest.New(cfg, ingest.Deps{Log: p.log, Now: p.times.now, Producer: producer, Registerer: p.registry})
 	if err != nil {
 		return err
 	}

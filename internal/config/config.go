@@ -77,7 +77,8 @@ type Source struct {
 type Kafka struct {
 	Listen  string   `yaml:"listen"`
 	Brokers []string `yaml:"brokers"`
-	// Partitions and ReplicationFactor are used when topics are created.
+	// Partitions and ReplicationFactor are used when topics are created; 0 copies
+	// means 3, or as many as there are brokers.
 	Partitions        int32 `yaml:"partitions"`
 	ReplicationFactor int16 `yaml:"replication_factor"`
 }
@@ -117,7 +118,7 @@ func Default() Config {
 		Data:       "data",
 		Log:        Log{Level: "info", Format: "text"},
 		Ingest:     Ingest{Listen: "127.0.0.1:8080", MaxBodyBytes: 4 << 20, MaxConcurrent: 256, ProduceTimeout: 5 * time.Second},
-		Kafka:      Kafka{Listen: "127.0.0.1:9092", Partitions: 4, ReplicationFactor: 1},
+		Kafka:      Kafka{Listen: "127.0.0.1:9092", Partitions: 4},
 		ClickHouse: ClickHouse{Listen: "127.0.0.1:8123", Database: "bluetick"},
 		Metrics:    Metrics{Listen: "127.0.0.1:9095"},
 		Alerts:     Alerts{FalseAlarms: "1 per account per 90d"},

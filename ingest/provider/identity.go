@@ -1,0 +1,172 @@
+package provider
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// maxPhoneDigits is E.164's limit.
+const maxPhoneDigits = 15
+
+// canonicalPhone is the number's digits, or empty if s is no number. Providers
+// write the same number as "+49 30 1234567" and "49301234567".
+func canonicalPhone(s string) string {
+	if s == "" || len(s) > 2*maxPhoneDigits {
+		return ""
+	}
+	for i := range len(s) {
+		if (s[i] < '0' || s[i] > '9') && !strings.ContainsRune("+-. ()", rune(s[i])) {
+			return ""
+		}
+	}
+	d := digits(s)
+	if len(d) > maxPhoneDigits {
+		return ""
+	}
+	return d
+}
+
+// scopedCountry is the country that a business-scoped id such as
+// "BR.4711abc" starts with, or empty if s has not that form.
+func scopedCountry(s string) string {
+	if len(s) < 4 || s[2] != '.' || !upper(s[0]) || !upper(s[1]) {
+		return ""
+	}
+	return s[:2]
+}
+
+func upper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+// phoneCountry is the ISO 3166 alpha-2 country of a canonical number, empty if
+// it has none or is too short to tell. Most calling codes are one country; only
+// the shared ones (+1, +7, +44, …) need the numbering plan.
+func phoneCountry(phone string) string {
+	if len(phone) < minSecretDigits {
+		return ""
+	}
+	for n := 1; n <= 3; n++ {
+		code, err := strconv.Atoi(phone[:n])
+		if err != nil {
+			return ""
+		}
+		switch regions := phonenumbers.GetRegionCodesForCountryCode(code); len(regions) {
+		case 0:
+			continue
+		case 1:
+			return country(regions[0])
+		}
+		// A number the plan does not know yet is of the code's main country.
+		main := phonenumbers.GetRegionCodeForCountryCode(code)
+		return country(cmp.Or(phonenumbers.GetRegionCodeForNumber(planned(code, phone[n:])), main))
+	}
+	return ""
+}
+
+// planned is a canonical number as the numbering plan wants it. The library's
+// own parser cleans up what people type, which takes three times as long as
+// finding the country.
+func planned(code int, national string) *phonenumbers.PhoneNumber {
+	number := &phonenumbers.PhoneNumber{CountryCode: proto.Int32(int32(code))}
+	if zeros := len(national) - len(strings.TrimLeft(national, "0")); zeros > 0 {
+		// Italy's zeros belong to the number.
+		number.ItalianLeadingZero = proto.Bool(true)
+		number.NumberOfLeadingZeros = proto.Int32(int32(zeros))
+	}
+	if n, err := strconv.ParseUint(national, 10, 64); err == nil {
+		number.NationalNumber = proto.Uint64(n)
+	}
+	return number
+}
+
+// country keeps alpha-2 codes and drops the numbering plan's "001" (satellite,
+// freephone) and "ZZ" (unknown).
+func country(region string) string {
+	if len(region) != 2 || region == "ZZ" {
+		return ""
+	}
+	return region
+}
+
+// person collects the identities an item names and makes pseudonyms of them.
+type person struct {
+	mac     hash.Hash
+	keys    []schemas.Key
+	country string
+	// scoped is the country of the business-scoped id, which counts only if no
+	// phone names one.
+	scoped  string
+	secrets secrets
+}
+
+// pseudonyms starts with the hash keyed once for a whole body.
+func pseudonyms(pepper []byte) *person { return &person{mac: hmac.New(sha256.New, pepper)} }
+
+// reset makes p ready for the next item.
+func (p *person) reset() {
+	p.keys, p.country, p.scoped = nil, "", ""
+	p.secrets.phones, p.secrets.ids = p.secrets.phones[:0], p.secrets.ids[:0]
+}
+
+// addNumber adds what stands in a field meant for a phone number; since 2026
+// such a field may hold a business-scoped id. Anything else names nobody.
+func (p *person) addNumber(s string) {
+	if scopedCountry(s) != "" {
+		p.addScoped(s)
+		return
+	}
+	phone := canonicalPhone(s)
+	if phone == "" {
+		return
+	}
+	p.add("phone", phone)
+	p.secrets.addPhone(phone)
+	if p.country == "" {
+		p.country = phoneCountry(phone)
+	}
+}
+
+// addScoped adds a business-scoped id.
+func (p *person) addScoped(s string) {
+	s = strings.TrimSpace(s)
+	if s == "" || len(s) > maxValue {
+		return
+	}
+	p.add("bsuid", s)
+	p.secrets.addID(s)
+	if p.scoped == "" {
+		p.scoped = scopedCountry(s)
+	}
+}
+
+// add pseudonymises: the first 16 bytes of HMAC-SHA-256 under the operator's
+// pepper. The kind is part of what is hashed, so that a phone and an id of the
+// same digits are two.
+func (p *person) add(kind, identity string) {
+	p.mac.Reset()
+	p.mac.Write([]byte(kind))
+	p.mac.Write([]byte{0})
+	p.mac.Write([]byte(identity))
+	var sum [sha256.Size]byte
+	key := schemas.Key(p.mac.Sum(sum[:0])[:16])
+	if at, found := slices.BinarySearchFunc(p.keys, key, schemas.Key.Compare); !found {
+		p.keys = slices.Insert(p.keys, at, key)
+	}
+}
+
+// where is the person's country: by the phone, else by the scoped id.
+func (p *person) where() string {
+	if p.country != "" {
+		return p.country
+	}
+	return p.scoped
+}

@@ -1,0 +1,89 @@
+package provider
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// text is the value of a string or a number, since providers switch between the
+// two; anything else is empty. It copies: the parser's memory is reused.
+func text(v *fastjson.Value, keys ...string) string {
+	return string(rawText(v.Get(keys...)))
+}
+
+// rawText is text without the copy: valid until the parser is used again.
+func rawText(v *fastjson.Value) []byte {
+	if v == nil {
+		return nil
+	}
+	switch v.Type() {
+	case fastjson.TypeString:
+		return v.GetStringBytes()
+	case fastjson.TypeNumber:
+		return v.MarshalTo(nil)
+	default:
+		return nil
+	}
+}
+
+// firstText is the first of the keys that has a non-empty text: providers
+// rename fields between versions.
+func firstText(v *fastjson.Value, keys ...string) string {
+	for _, k := range keys {
+		if s := rawText(v.Get(k)); len(s) > 0 {
+			return string(s)
+		}
+	}
+	return ""
+}
+
+// object reports whether v is a JSON object.
+func object(v *fastjson.Value) bool { return v != nil && v.Type() == fastjson.TypeObject }
+
+// latestInstant is 9999-12-31T23:59:59Z: no provider's clock is beyond it, and
+// later values would overflow time arithmetic.
+const latestInstant = 253402300799_000
+
+// milliseconds is the least number that is taken for milliseconds instead of
+// seconds; as seconds it would be the year 33658.
+const milliseconds = 1_000_000_000_000
+
+// instant reads seconds or milliseconds since the epoch, as string or number,
+// rounded down to the millisecond. The epoch itself and all before it are not
+// times a message can have.
+func instant(v *fastjson.Value) (schemas.Instant, bool) {
+	raw := rawText(v)
+	if len(raw) == 0 || len(raw) > 32 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		f, err := strconv.ParseFloat(string(raw), 64)
+		if err != nil || math.IsNaN(f) || f < 0 || f > latestInstant {
+			return 0, false
+		}
+		if f < milliseconds {
+			f *= 1000
+		}
+		n = int64(f)
+	} else if n > 0 && n < milliseconds {
+		n *= 1000
+	}
+	if n <= 0 || n > latestInstant {
+		return 0, false
+	}
+	return schemas.Instant(n), true
+}
+
+// integer reads a string or number as an int32; what does not fit is 0.
+func integer(v *fastjson.Value) int32 {
+	n, err := strconv.ParseInt(string(rawText(v)), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int32(n)
+}

@@ -1,0 +1,227 @@
+package provider
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/valyala/fastjson"
+
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// parserOf parses one value for a test.
+type parserOf struct{ p fastjson.Parser }
+
+func (p *parserOf) value(t testing.TB, raw string) *fastjson.Value {
+	t.Helper()
+	v, err := p.p.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func testDecoder(in Input) *decoder {
+	return &decoder{in: &in, person: pseudonyms(in.Pepper), parsers: &fastjson.ParserPool{}}
+}
+
+func TestPhoneCountry(t *testing.T) {
+	for _, c := range []struct{ number, want string }{
+		{"447700900123", "GB"},
+		{"+44 7700 900123", "GB"},
+		{"4915112345678", "DE"},
+		{"12025550123", "US"},
+		{"14165550123", "CA"},
+		{"18765550123", "JM"},
+		{"5511987654321", "BR"},
+		{"551187654321", "BR"}, // without the ninth digit
+		{"5215512345678", "MX"},
+		{"525512345678", "MX"},
+		{"5491123456789", "AR"},
+		{"79161234567", "RU"},
+		{"77011234567", "KZ"},
+		{"972541234567", "IL"},
+		{"250788123200", "RW"},
+		{"390612345678", "IT"},
+		{"80012345678", ""}, // belongs to no country
+		{"999123456789", ""},
+		{"5678", ""},
+		{"0000000000", ""},
+		{"", ""},
+	} {
+		t.Run(c.number, func(t *testing.T) {
+			if got := phoneCountry(canonicalPhone(c.number)); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestCanonicalPhone(t *testing.T) {
+	for in, want := range map[string]string{
+		"447700900123": "447700900123", "+44 (7700) 900-123": "447700900123", "44.7700.900123": "447700900123",
+		"bla": "", "": "", "GB.7700": "", "PHONE_NUMBER": "", "<N>": "", "...": "", "1234567890123456": "",
+		"120363@g.us": "", "４４７７": "",
+	} {
+		if got := canonicalPhone(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestPseudonyms: the kind and the pepper are part of a key; the spelling of a
+// number is not.
+func TestPseudonyms(t *testing.T) {
+	keys := func(pepper string, f func(*person)) []schemas.Key {
+		p := pseudonyms([]byte(pepper))
+		f(p)
+		return p.keys
+	}
+	a := keys("a pepper", func(p *person) { p.addNumber("447700900123") })
+	for _, c := range []struct {
+		name string
+		got  []schemas.Key
+		same bool
+	}{
+		{"spelling", keys("a pepper", func(p *person) { p.addNumber("+44 7700 900123") }), true},
+		{"twice", keys("a pepper", func(p *person) { p.addNumber("447700900123"); p.addNumber("447700900123") }), true},
+		{"pepper", keys("b pepper", func(p *person) { p.addNumber("447700900123") }), false},
+		{"kind", keys("a pepper", func(p *person) { p.addScoped("447700900123") }), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if cmp.Equal(a, c.got) != c.same || len(c.got) != 1 {
+				t.Errorf("got %v beside %v", c.got, a)
+			}
+		})
+	}
+	got := keys("a pepper", func(p *person) { p.addNumber("GB.7700INVENTED0001") })
+	if want := keys("a pepper", func(p *person) { p.addScoped("GB.7700INVENTED0001") }); !cmp.Equal(got, want) {
+		t.Error("a scoped id in a number's field is another key")
+	}
+}
+
+func TestClean(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		max  int
+		want string
+	}{
+		{"plain", 256, "plain"},
+		{"  both ends ", 256, "both ends"},
+		{"a\x00b\nc\u0085d", 256, "a b c d"},
+		{"\xff\xfe", 256, "\uFFFD"},
+		{strings.Repeat("ü", 10), 5, "üü"},
+		{"ab cd", 3, "ab"},
+		{strings.Repeat("x", 300), 256, strings.Repeat("x", 256)},
+		{"", 1, ""},
+	} {
+		if got := clean(c.in, c.max); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestMaskTitle(t *testing.T) {
+	for in, want := range map[string]string{
+		"Rate limit hit": "Rate limit hit",
+		"Fetching https://media.example/a/447700900123 gave 404 (Not Found)": "Fetching [link] gave 404 (Not Found)",
+		"Number 447700900123 is not on the channel":                          "Number [number] is not on the channel",
+		strings.Repeat("long ", 60):                                          strings.TrimSpace(strings.Repeat("long ", 25) + "lon"),
+	} {
+		if got := maskTitle(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSplitPairs(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want [][2]string
+	}{
+		{"campaign=a", [][2]string{{"campaign", "a"}}},
+		{" campaign = a b ; variant=x=y; ", [][2]string{{"campaign", "a b"}, {"variant", "x=y"}}},
+		{"campaign=", nil},
+		{"=a", nil},
+		{"aW52ZW50ZWQ=", nil},
+		{"aW52ZW50ZW==", nil},
+		{"a=1;noise", nil},
+		{"what is=this", nil},
+		{";;", nil},
+		{"", nil},
+	} {
+		got, ok := splitPairs(c.in)
+		if ok != (c.want != nil) || ok && !cmp.Equal(got, c.want) {
+			t.Errorf("%q: got %q %v", c.in, got, ok)
+		}
+	}
+}
+
+func TestCampaignPattern(t *testing.T) {
+	re, err := CompileCampaignPattern("a|ab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]bool{"a": true, "ab": true, "abc": false, "xa": false, "ab\n": false} {
+		if re.MatchString(in) != want {
+			t.Errorf("%q: want %v", in, want)
+		}
+	}
+	if _, err := CompileCampaignPattern("("); err == nil {
+		t.Error("a broken expression compiles")
+	}
+	if re, err := CompileCampaignPattern(""); re != nil || err != nil {
+		t.Error("no expression must be no pattern")
+	}
+}
+
+func FuzzCallback(f *testing.F) {
+	for _, s := range []string{`{"campaign":"a","x":1}`, "campaign=a;variant=b", "camp-1", "aW52ZW50ZWQ=", "{", "[1]", `{"a":{"b":[1]}}`, " "} {
+		f.Add(s)
+	}
+	in := testInput(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		read := func() schemas.Event {
+			var e schemas.Event
+			var p parserOf
+			d := testDecoder(in)
+			d.callback(&e, p.value(t, string(new(fastjson.Arena).NewString(s).MarshalTo(nil))))
+			return e
+		}
+		e := read()
+		if diff := cmp.Diff(e, read()); diff != "" {
+			t.Error(diff)
+		}
+		if len(e.Extra) > maxExtra {
+			t.Errorf("%d values in the free map", len(e.Extra))
+		}
+		if (e.Dimensions != schemas.Dimensions{}) != (e.DimensionSource == schemas.DimensionCallback) {
+			t.Error("the source of the dimensions is wrong")
+		}
+		for _, v := range textsOf(&e) {
+			if len(v) > maxValue || !utf8.ValidString(v) || v != strings.TrimSpace(v) {
+				t.Errorf("value %q", v)
+			}
+		}
+	})
+}
+
+func BenchmarkPhoneCountry(b *testing.B) {
+	for _, c := range []struct{ name, number string }{
+		{"one country", "5511987654321"},
+		{"shared code, main", "12025550123"},
+		{"shared code, other", "18765550123"},
+		{"shared code, unassigned", "447700900123"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if phoneCountry(c.number) == "" {
+					b.Fatal("no country")
+				}
+			}
+		})
+	}
+}

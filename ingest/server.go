@@ -1,0 +1,167 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// Producer writes records. Produce returns nil only once every record is
+// acknowledged by all in-sync replicas, and ends when ctx does.
+type Producer interface {
+	Produce(ctx context.Context, records []Record) error
+}
+
+// Deps are what the door needs of others.
+type Deps struct {
+	Log *slog.Logger
+	// Now is received_at's clock.
+	Now      func() time.Time
+	Producer Producer
+	// Registerer takes the metrics.
+	Registerer prometheus.Registerer
+}
+
+// Server answers webhooks. Its fields are immutable after New unless they say
+// otherwise.
+type Server struct {
+	config  Config
+	log     *slog.Logger
+	now     func() time.Time
+	out     Producer
+	metrics *metrics
+	sources map[string]*source // by Source.path
+	// slots holds one token per request being worked on.
+	slots chan struct{}
+	// bodies are buffers for reading, given back after each request.
+	bodies sync.Pool
+	// refused holds while Kafka does not take what we hand it, so that only the
+	// changes are logged.
+	refused atomic.Bool
+
+	http     *http.Server
+	listener net.Listener // set by Start
+	failed   chan error   // capacity 1: what ended serving, if not Stop
+	served   chan struct{}
+}
+
+// source is a Source made ready.
+type source struct {
+	name     string
+	provider provider.Provider
+	secrets  [][]byte
+	token    string
+	input    provider.Input // without ReceivedAt
+	values   *values
+}
+
+// New checks c and registers the metrics. It opens nothing.
+func New(c Config, deps Deps) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("configure ingest: %w", err)
+	}
+	words, err := schemas.DefaultOptOutWords()
+	if err != nil {
+		return nil, fmt.Errorf("configure ingest: %w", err)
+	}
+	m, err := newMetrics(deps.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register ingest metrics: %w", err)
+	}
+	s := &Server{
+		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m,
+		sources: make(map[string]*source, len(c.Sources)),
+		slots:   make(chan struct{}, c.MaxConcurrent),
+		failed:  make(chan error, 1), served: make(chan struct{}),
+	}
+	for i := range c.Sources {
+		src, err := s.source(&c.Sources[i], words)
+		if err != nil {
+			return nil, fmt.Errorf("configure ingest: %w", err)
+		}
+		s.sources[c.Sources[i].path()] = src
+	}
+	s.http = &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: c.HeaderTimeout,
+		ReadTimeout:       c.ReadTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		// Reading, then Kafka, then a small answer.
+		WriteTimeout:   c.ReadTimeout + c.ProduceTimeout + 5*time.Second,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+func (s *Server) source(c *Source, words *schemas.OptOutWords) (*source, error) {
+	pattern, err := provider.CompileCampaignPattern(c.CampaignPattern)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", c.Name, err)
+	}
+	src := &source{name: c.Name, provider: newProvider(c.Provider), token: c.VerifyToken}
+	for _, secret := range c.Secrets {
+		src.secrets = append(src.secrets, []byte(secret))
+	}
+	src.input = provider.Input{
+		Source: c.Name, Account: c.Account, CampaignPattern: pattern,
+		MaxEventAge: c.MaxEventAge, Pepper: []byte(s.config.Pepper), Words: words,
+	}
+	src.values = newValues(s.config.Values, func(dimension string, limit int, first bool) {
+		s.metrics.values.WithLabelValues(c.Name, dimension).Inc()
+		if first {
+			s.log.Warn("many different values of a dimension; is an id sent as one?",
+				"source", c.Name, "dimension", dimension, "limit", limit)
+		}
+	})
+	return src, nil
+}
+
+// Start listens and answers until Stop.
+func (s *Server) Start() error {
+	l, err := net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for webhooks: %w", err)
+	}
+	s.listener = l
+	s.log.Info("listening for webhooks", "addr", l.Addr().String(), "sources", len(s.sources))
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve webhooks: %w", err)
+		}
+	}()
+	return nil
+}
+
+// Addr is the address bound by Start.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Failed is told if serving ends by itself.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop takes no more requests, lets those in flight end, and waits for them
+// until ctx ends; then their connections are cut, and their providers will send
+// again. The Producer must outlive it. Without Start it does nothing.
+func (s *Server) Stop(ctx context.Context) error {
+	if s.listener == nil {
+		return nil
+	}
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("drain webhooks: %w", err), s.http.Close())
+	}
+	<-s.served
+	return err
+}

@@ -1,0 +1,192 @@
+-- One row per message, from events alone. This is the second, independent way
+-- of counting: the same definitions as the message fold, in SQL.
+--
+-- A time that is absent, or late and therefore treated as absent, is the
+-- greatest Int64 until the last SELECT, so that least() needs no NULL rules.
+
+CREATE OR REPLACE VIEW v_messages
+(
+    account          LowCardinality(String) COMMENT 'Account at the provider',
+    channel          LowCardinality(String) COMMENT 'Medium, e.g. whatsapp',
+    message_key      FixedString(16) COMMENT 'The message: first 16 bytes of SHA-256 over channel, account and the provider''s message id, 0-separated',
+    sender           String COMMENT 'Sending identity',
+    country          String COMMENT 'ISO 3166 alpha-2 country of the contact; '''' if unknown',
+    campaign         String COMMENT 'Campaign; '''' if unknown. Of several events the best source counts: a registration, then the callback data, then the identity',
+    template         String COMMENT 'Message template; '''' if unknown',
+    variant          String COMMENT 'Variant of an A/B test; '''' if unknown',
+    segment          String COMMENT 'Audience segment; '''' if unknown',
+    language         String COMMENT 'Language; '''' if unknown',
+    sent_at          DateTime('UTC') COMMENT 'Send time: sent, else dispatched, else the first of failed and delivered',
+    minute           DateTime('UTC') COMMENT 'Start of the send minute: the pane of the message',
+    delivered_at     Nullable(DateTime('UTC')) COMMENT 'First of delivered, read, clicked, replied and opted_out',
+    opened_at        Nullable(DateTime('UTC')) COMMENT 'First of read, clicked, replied and opted_out: receipts can be switched off, a click cannot hide',
+    read_at          Nullable(DateTime('UTC')) COMMENT 'First read receipt',
+    clicked_at       Nullable(DateTime('UTC')) COMMENT 'First click or tap',
+    replied_at       Nullable(DateTime('UTC')) COMMENT 'First reply that names the message',
+    engaged_at       Nullable(DateTime('UTC')) COMMENT 'First of clicked and replied',
+    opted_out_at     Nullable(DateTime('UTC')) COMMENT 'First opt-out that names the message',
+    failed_at        Nullable(DateTime('UTC')) COMMENT 'First failure, also of a message that recovered',
+    recovered_at     Nullable(DateTime('UTC')) COMMENT 'When a message that failed was delivered too: the later of both',
+    delivered_delay  Nullable(UInt32) COMMENT 'delivered_at - sent_at in seconds, at least 0',
+    opened_delay     Nullable(UInt32) COMMENT 'opened_at - sent_at in seconds, at least 0',
+    read_delay       Nullable(UInt32) COMMENT 'read_at - sent_at in seconds, at least 0',
+    clicked_delay    Nullable(UInt32) COMMENT 'clicked_at - sent_at in seconds, at least 0',
+    replied_delay    Nullable(UInt32) COMMENT 'replied_at - sent_at in seconds, at least 0',
+    engaged_delay    Nullable(UInt32) COMMENT 'engaged_at - sent_at in seconds, at least 0',
+    opted_out_delay  Nullable(UInt32) COMMENT 'opted_out_at - sent_at in seconds, at least 0',
+    failed_delay     Nullable(UInt32) COMMENT 'failed_at - sent_at in seconds, at least 0',
+    recovered_delay  Nullable(UInt32) COMMENT 'recovered_at - sent_at in seconds, at least 0',
+    sent             UInt8 COMMENT '1: every row is a known message',
+    delivered        UInt8 COMMENT '1 if delivered, or anything that implies it',
+    opened           UInt8 COMMENT '1 if read, clicked, replied to, or left by quoting it',
+    read             UInt8 COMMENT '1 if a read receipt came',
+    clicked          UInt8 COMMENT '1 if clicked or tapped',
+    replied          UInt8 COMMENT '1 if answered',
+    engaged          UInt8 COMMENT '1 if clicked or replied to',
+    opted_out        UInt8 COMMENT '1 if an opt-out names it',
+    failed           UInt8 COMMENT '1 if it failed and was never delivered',
+    withheld         UInt8 COMMENT '1 if it failed for a reason that is neither the sender''s nor the network''s doing',
+    pending          UInt8 COMMENT '1 if neither delivered nor failed',
+    recovered        UInt8 COMMENT '1 if it failed and was delivered too',
+    late             UInt8 COMMENT 'Number of its outcome facts beyond the horizon of {{horizonDays}} days; they count nowhere else',
+    failure_category String COMMENT 'Category of its first failure, also of a message that recovered; '''' if it never failed',
+    failure_code     Int32 COMMENT 'The provider''s error code of its first failure; 0 if it never failed',
+    cost_category    String COMMENT 'The provider''s billing category',
+    cost_billable    Bool COMMENT 'The provider charges for it',
+    cost_micros      Nullable(Int64) COMMENT 'Cost in millionths of cost_currency; NULL if unknown. Of several a known amount counts, then the newest',
+    cost_currency    String COMMENT 'ISO 4217 currency of cost_micros',
+    events           UInt64 COMMENT 'Number of different events of the message',
+    first_received_at DateTime64(3, 'UTC') COMMENT 'When its first event was received, by our clock',
+    last_received_at DateTime64(3, 'UTC') COMMENT 'When its newest event was received, by our clock',
+    relapsed         UInt8 COMMENT '1 if an event came more than {{memoryDays}} days after the first one and the send time: panes have forgotten it by then, so they may count it differently',
+    source_partition Int32 COMMENT 'Partition of the topic events that holds it',
+    last_offset      UInt64 COMMENT 'Greatest offset of its events in that partition'
+) AS
+WITH
+    {{never}} AS never,
+    facts AS
+    (
+        SELECT
+            account, channel, message_key, event_id, type, any(campaign) AS campaign,
+            any(sender) AS sender, any(country) AS country, any(template) AS template,
+            any(variant) AS variant, any(segment) AS segment, any(language) AS language,
+            any(events.occurred_at) AS occurred, toInt64(toUnixTimestamp(any(events.occurred_at))) AS at,
+            toInt8(any(dimension_source)) AS rank, max(source_revision) AS revision,
+            any(failure_code) AS code, any(if(failure_category = '', '{{otherFailure}}', failure_category)) AS category,
+            any(has_cost) AS with_cost, any(events.cost_category) AS cost_category,
+            any(events.cost_billable) AS cost_billable, any(events.cost_micros) AS cost_micros,
+            any(events.cost_currency) AS cost_currency,
+            min(events.received_at) AS first_copy_at, max(events.received_at) AS last_copy_at, min(source_partition) AS partition,
+            max(source_offset) AS copy_offset
+        FROM events
+        WHERE message_key != toFixedString('', 16)
+        GROUP BY account, channel, events.campaign, message_key, type, event_id
+    ),
+    joined AS
+    (
+        SELECT
+            account, channel, message_key,
+            {{dimension "sender" "identity"}},
+            {{dimension "country" "identity"}},
+            {{dimension "campaign" "rank"}},
+            {{dimension "template" "rank"}},
+            {{dimension "variant" "rank"}},
+            {{dimension "segment" "rank"}},
+            {{dimension "language" "rank"}},
+            min(if(type = 'dispatched', at, never)) AS f_dispatched,
+            min(if(type = 'sent', at, never)) AS f_sent,
+            min(if(type = 'delivered', at, never)) AS f_delivered,
+            min(if(type = 'read', at, never)) AS f_read,
+            min(if(type = 'failed', at, never)) AS f_failed,
+            min(if(type = 'clicked', at, never)) AS f_clicked,
+            min(if(type = 'replied', at, never)) AS f_replied,
+            min(if(type = 'opted_out', at, never)) AS f_opted_out,
+            argMinIf((category, code), (at, code, category), type = 'failed') AS first_failure,
+            argMaxIf((cost_category, cost_billable, cost_micros, cost_currency), (isNotNull(cost_micros), occurred, event_id), with_cost) AS cost,
+            count() AS n_events, min(first_copy_at) AS first_received, max(last_copy_at) AS last_received,
+            min(partition) AS in_partition, max(copy_offset) AS in_offset
+        FROM facts
+        GROUP BY account, channel, message_key
+    ),
+    timed AS
+    (
+        SELECT *,
+            multiIf(f_sent < never, f_sent, f_dispatched < never, f_dispatched, least(f_failed, f_delivered)) AS send,
+            {{inTime "delivered"}} AS t_delivered,
+            {{inTime "read"}} AS t_read,
+            {{inTime "failed"}} AS t_failed,
+            {{inTime "clicked"}} AS t_clicked,
+            {{inTime "replied"}} AS t_replied,
+            {{inTime "opted_out"}} AS t_opted_out,
+            {{isLate "delivered"}} + {{isLate "read"}} + {{isLate "failed"}} + {{isLate "clicked"}} + {{isLate "replied"}} + {{isLate "opted_out"}} AS n_late
+        FROM joined
+        WHERE least(f_sent, f_delivered, f_failed) < never
+            OR (f_dispatched < never AND least(f_read, f_clicked, f_replied, f_opted_out) < never)
+    ),
+    derived AS
+    (
+        SELECT *,
+            least(t_delivered, t_read, t_clicked, t_replied, t_opted_out) AS o_delivered,
+            least(t_read, t_clicked, t_replied, t_opted_out) AS o_opened,
+            least(t_clicked, t_replied) AS o_engaged,
+            if(t_failed < never AND o_delivered < never, greatest(t_failed, o_delivered), never) AS o_recovered
+        FROM timed
+    )
+SELECT
+    account, channel, message_key, d_sender AS sender, d_country AS country, d_campaign AS campaign,
+    d_template AS template, d_variant AS variant, d_segment AS segment, d_language AS language,
+    toDateTime(send, 'UTC') AS sent_at, toStartOfMinute(sent_at) AS minute,
+    {{outcomeAt "o_delivered"}} AS delivered_at, {{outcomeAt "o_opened"}} AS opened_at, {{outcomeAt "t_read"}} AS read_at,
+    {{outcomeAt "t_clicked"}} AS clicked_at, {{outcomeAt "t_replied"}} AS replied_at, {{outcomeAt "o_engaged"}} AS engaged_at,
+    {{outcomeAt "t_opted_out"}} AS opted_out_at, {{outcomeAt "t_failed"}} AS failed_at, {{outcomeAt "o_recovered"}} AS recovered_at,
+    {{delay "o_delivered"}} AS delivered_delay, {{delay "o_opened"}} AS opened_delay, {{delay "t_read"}} AS read_delay,
+    {{delay "t_clicked"}} AS clicked_delay, {{delay "t_replied"}} AS replied_delay, {{delay "o_engaged"}} AS engaged_delay,
+    {{delay "t_opted_out"}} AS opted_out_delay, {{delay "t_failed"}} AS failed_delay, {{delay "o_recovered"}} AS recovered_delay,
+    toUInt8(1) AS sent, o_delivered < never AS delivered, o_opened < never AS opened, t_read < never AS read,
+    t_clicked < never AS clicked, t_replied < never AS replied, o_engaged < never AS engaged,
+    t_opted_out < never AS opted_out, (t_failed < never AND o_delivered = never) AS failed,
+    (failed AND failure_category IN ({{withheld}})) AS withheld,
+    (o_delivered = never AND t_failed = never) AS pending, o_recovered < never AS recovered, toUInt8(n_late) AS late,
+    if(t_failed = never, '', first_failure.1) AS failure_category,
+    if(t_failed = never, 0, first_failure.2) AS failure_code,
+    cost.1 AS cost_category, cost.2 AS cost_billable, cost.3 AS cost_micros, if(isNull(cost.3), '', cost.4) AS cost_currency,
+    n_events AS events, first_received AS first_received_at, last_received AS last_received_at,
+    last_received > greatest(first_received, if(sent_at <= first_received + INTERVAL {{memoryDays}} DAY, sent_at, first_received)) + INTERVAL {{memoryDays}} DAY AS relapsed,
+    in_partition AS source_partition, in_offset AS last_offset
+FROM derived
+COMMENT 'One row per known message with its dimensions, times, delays in seconds and outcomes as 0 or 1: sum(delivered) / sum(sent) is the delivery rate. Messages of which only clicks, reads or a registration are known are not listed. Join your own tables on message_key'
+
+-- next statement --
+
+CREATE OR REPLACE VIEW v_pulse
+(
+    minute     DateTime('UTC') COMMENT 'Minute in which it happened, by the provider''s clock',
+    account    LowCardinality(String) COMMENT 'Account at the provider',
+    channel    LowCardinality(String) COMMENT 'Medium',
+    dispatched UInt64 COMMENT 'Registrations of messages, in events',
+    sent       UInt64 COMMENT 'sent events',
+    delivered  UInt64 COMMENT 'delivered events',
+    read       UInt64 COMMENT 'read events',
+    failed     UInt64 COMMENT 'failed events',
+    clicked    UInt64 COMMENT 'clicked events',
+    replied    UInt64 COMMENT 'replied events, also those that name no message',
+    opted_out  UInt64 COMMENT 'opted_out events, also those that name no message',
+    opted_in   UInt64 COMMENT 'opted_in events',
+    converted  UInt64 COMMENT 'converted events',
+    quality    UInt64 COMMENT 'Quality and restriction notices',
+    other      UInt64 COMMENT 'Events that are kept and never counted'
+) AS
+SELECT
+    toDateTime(toStartOfMinute(at), 'UTC') AS minute, account, channel,
+    countIf(type = 'dispatched') AS dispatched, countIf(type = 'sent') AS sent, countIf(type = 'delivered') AS delivered,
+    countIf(type = 'read') AS read, countIf(type = 'failed') AS failed, countIf(type = 'clicked') AS clicked,
+    countIf(type = 'replied') AS replied, countIf(type = 'opted_out') AS opted_out, countIf(type = 'opted_in') AS opted_in,
+    countIf(type = 'converted') AS converted, countIf(type = 'quality') AS quality, countIf(type = 'other') AS other
+FROM
+(
+    SELECT account, channel, type, any(occurred_at) AS at
+    FROM events
+    GROUP BY account, channel, campaign, message_key, type, event_id
+)
+GROUP BY minute, account, channel
+COMMENT 'What happened in each minute, counted in events and not in messages: the pulse of the traffic, not a rate'
