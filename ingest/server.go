@@ -132,7 +132,7 @@ func (s *Server) source(c *Source, words *schemas.OptOutWords) (*source, error) 
 func (s *Server) Start() error {
 	l, err := net.Listen("tcp", s.config.Listen)
 	if err != nil {
-		return fmt.Errorf("listen for webhooks: %w", err)
+		return fmt.Errorf("listen for webhooks: %w (another port: --ingest-listen, or ingest.listen in the file)", err)
 	}
 	s.listener = l
 	s.log.Info("listening for webhooks", "addr", l.Addr().String(), "sources", len(s.sources))

@@ -91,7 +91,7 @@ func (p *process) openKafka(ctx context.Context) error {
 	p.brokers = p.cfg.Kafka.Brokers
 	if p.cfg.EmbeddedKafka() {
 		broker, err := embeddedkafka.Open(embeddedkafka.Config{
-			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.now, Log: p.log.With("component", "kafka"),
+			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.now, Log: p.log,
 			Sync: !p.times.virtual,
 		})
 		if err != nil {

@@ -1,0 +1,188 @@
+package rollup
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/bluetick/bluetick/internal/task"
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// brute says what the rates of a log are, straight from the definition: it
+// keeps every pane in a plain list and sums anew for every row. It shares no
+// code with the fold but the schemas.
+type brute struct {
+	cfg    Config
+	panes  []schemas.Pane
+	index  map[brutePane]int
+	heard  map[int32]schemas.Progress
+	known  schemas.Instant // D-clock
+	from   int64           // minutes before are forgotten
+	closed int64           // 0: none
+	out    []schemas.Rate
+}
+
+type brutePane struct {
+	source int32
+	minute int64
+	tuple  schemas.Tuple
+}
+
+func bruteRates(cfg Config, log []task.Record) []schemas.Rate {
+	b := &brute{cfg: cfg, index: map[brutePane]int{}, heard: map[int32]schemas.Progress{}}
+	for _, r := range log {
+		if r.Schema == schemas.SchemaPane {
+			b.pane(r)
+		} else {
+			b.progress(r)
+		}
+	}
+	return b.out
+}
+
+func (b *brute) pane(r task.Record) {
+	p, err := schemas.DecodePane(r.Value)
+	if err != nil || p.Epoch != 1 {
+		return
+	}
+	b.known = max(b.known, min(p.DClock, r.Timestamp))
+	var longest time.Duration
+	for _, w := range b.cfg.Windows {
+		for _, a := range w.Ages {
+			longest = max(longest, w.Length+a)
+		}
+	}
+	if keep := longest + 24*time.Hour; b.known.Time().After(time.UnixMilli(0).Add(keep)) {
+		b.from = max(b.from, b.known.Time().Add(-keep).Truncate(time.Hour).Unix())
+	}
+	k := brutePane{p.Source, p.Minute, p.Tuple}
+	i, known := b.index[k]
+	switch {
+	case p.Minute < b.from:
+	case !known:
+		b.index[k] = len(b.panes)
+		b.panes = append(b.panes, p)
+	case p.Version > b.panes[i].Version:
+		b.panes[i] = p
+	}
+}
+
+func (b *brute) progress(r task.Record) {
+	p, err := schemas.DecodeProgress(r.Value)
+	if err != nil || p.Epoch != 1 || p.Stage != schemas.StageMessage {
+		return
+	}
+	if old, ok := b.heard[p.Source]; ok {
+		if p.NextOffset < old.NextOffset {
+			return
+		}
+		p.CompleteTo = max(p.CompleteTo, old.CompleteTo)
+	}
+	b.heard[p.Source] = p
+	if len(b.heard) < int(p.Sources) {
+		return
+	}
+	mark := p.CompleteTo
+	for _, h := range b.heard {
+		mark = min(mark, h.CompleteTo)
+	}
+	last := mark.Time().Truncate(time.Minute).Unix()
+	if b.closed == 0 {
+		b.closed = last
+		for k := range b.index {
+			if k.minute >= b.from {
+				b.closed = min(b.closed, k.minute)
+			}
+		}
+	}
+	for n := 0; b.closed < last && n < b.cfg.MaxRowsPerProgress; {
+		b.closed += 60
+		rows := b.rates(b.closed, r.Offset)
+		b.out = append(b.out, rows...)
+		n += len(rows)
+	}
+}
+
+// rates are the rows of one at, in key order.
+func (b *brute) rates(at, version int64) []schemas.Rate {
+	var out []schemas.Rate
+	for _, w := range b.cfg.Windows {
+		if at%int64(w.Every/time.Second) != 0 {
+			continue
+		}
+		for _, a := range w.Ages {
+			age, length := int64(a/time.Second), int64(w.Length/time.Second)
+			lo, hi := at-age-length, at-age
+			if lo < b.from && b.from > 0 {
+				continue
+			}
+			sums := map[schemas.Series]schemas.Totals{}
+			for i := range b.panes {
+				if p := &b.panes[i]; lo <= p.Minute && p.Minute < hi {
+					for _, g := range b.cfg.Groupings {
+						bruteAdd(sums, g, p, age)
+					}
+				}
+			}
+			for s, t := range sums {
+				if t != (schemas.Totals{}) {
+					out = append(out, schemas.Rate{
+						Epoch: 1, Series: s, Window: uint32(length), Age: uint32(age), At: at,
+						Version: version, DClock: b.known, Totals: t,
+					})
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, bruteOrder)
+	return out
+}
+
+func bruteAdd(sums map[schemas.Series]schemas.Totals, g schemas.Grouping, p *schemas.Pane, age int64) {
+	s := schemas.Series{Account: p.Tuple.Account, Grouping: g}
+	if g != schemas.GroupAccount {
+		s.Channel = p.Tuple.Channel
+	}
+	if g == schemas.GroupSender {
+		s.Sender = p.Tuple.Sender
+	}
+	if g == schemas.GroupCampaign || g == schemas.GroupCampaignVariant {
+		s.Campaign = p.Tuple.Campaign
+	}
+	if g == schemas.GroupCampaignVariant {
+		if s.Variant = p.Tuple.Variant; s.Variant == "" {
+			return
+		}
+	}
+	count := func(h schemas.Histogram) (n int64) {
+		for i, edge := range schemas.Edges() {
+			if age == 0 || edge <= age {
+				n += h[i]
+			}
+		}
+		return n
+	}
+	t, c := sums[s], p.Counts
+	t.Sent += c.Sent
+	t.Delivered += count(c.Delivered)
+	t.Opened += count(c.Opened)
+	t.Read += count(c.Read)
+	t.Clicked += count(c.Clicked)
+	t.Replied += count(c.Replied)
+	t.Engaged += count(c.Engaged)
+	t.OptedOut += count(c.OptedOut)
+	t.Failed += count(c.Failed)
+	t.Withheld += count(c.Withheld)
+	sums[s] = t
+}
+
+func bruteOrder(a, b schemas.Rate) int {
+	return cmp.Or(
+		cmp.Compare(a.At, b.At),
+		cmp.Compare(a.Series.Account, b.Series.Account), cmp.Compare(a.Series.Grouping, b.Series.Grouping),
+		cmp.Compare(a.Series.Channel, b.Series.Channel), cmp.Compare(a.Series.Sender, b.Series.Sender),
+		cmp.Compare(a.Series.Campaign, b.Series.Campaign), cmp.Compare(a.Series.Variant, b.Series.Variant),
+		cmp.Compare(a.Window, b.Window), cmp.Compare(a.Age, b.Age),
+	)
+}

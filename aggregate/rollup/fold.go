@@ -1,0 +1,277 @@
+package rollup
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/bluetick/bluetick/internal/store"
+	"github.com/bluetick/bluetick/internal/task"
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// Logic names what this fold computes and how its state is laid out. A state
+// written under another name is not resumed; another meaning is a new epoch.
+const Logic = "rollup/1"
+
+// Reasons of rejected records.
+const (
+	reasonSchema  = "unknown_schema"
+	reasonDecode  = "undecodable"
+	reasonMinute  = "minute_out_of_range"
+	reasonSources = "sources_changed"
+)
+
+// Fold is the roll-up of one partition of `panes`: see the package comment.
+type Fold struct {
+	epoch uint32
+	st    store.State
+	plan  *plan
+	meta  meta
+	saved []byte // the meta row as it stands in the store
+	table *table
+	rows  []task.Row // closed, not yet drained; in order of at, series, window, age
+
+	// Scratch, valid within one Apply.
+	key, value []byte
+	delta      cell
+	members    []schemas.Series
+}
+
+// NewFold returns the constructor of the roll-up of one partition. It fails if
+// cfg is invalid or the state cannot be read back.
+func NewFold(cfg Config) task.NewFold {
+	return func(src task.Source, st store.State) (task.Fold, error) {
+		if err := cfg.Validate(); err != nil {
+			return nil, err
+		}
+		p := newPlan(cfg)
+		f := &Fold{epoch: src.Epoch, st: st, plan: p, table: newTable(p), delta: make(cell, len(p.ages))}
+		if err := f.load(); err != nil {
+			return nil, fmt.Errorf("open roll-up state: %w", err)
+		}
+		return f, nil
+	}
+}
+
+// load rebuilds from the store what Fold keeps in memory.
+func (f *Fold) load() error {
+	b, ok, err := f.st.Get(metaKey())
+	if err != nil {
+		return err
+	}
+	if ok {
+		f.saved = bytes.Clone(b)
+		if f.meta, err = decodeMeta(b); err != nil {
+			return err
+		}
+	}
+	f.table.next = f.meta.next
+	var bad error
+	err = f.st.Scan(paneFloor(0), paneEnd(), func(key, value []byte) bool {
+		var p schemas.Pane
+		if p, bad = decodePaneKey(key); bad != nil {
+			return false
+		}
+		if bad = decodePane(value, &p); bad != nil {
+			return false
+		}
+		f.count(&p)
+		return true
+	})
+	if bad != nil {
+		return bad
+	}
+	return err
+}
+
+// Apply folds one record of `panes`.
+func (f *Fold) Apply(r task.Record) error {
+	switch r.Schema {
+	case schemas.SchemaPane:
+		return f.applyPane(&r)
+	case schemas.SchemaProgress:
+		return f.applyProgress(&r)
+	default:
+		return &task.Reject{Reason: reasonSchema, Err: fmt.Errorf("panes: schema %q", r.Schema)}
+	}
+}
+
+func (f *Fold) applyPane(r *task.Record) error {
+	p, err := schemas.DecodePane(r.Value)
+	if err != nil {
+		return &task.Reject{Reason: reasonDecode, Err: err}
+	}
+	if p.Epoch != f.epoch {
+		return nil
+	}
+	if p.Minute < 0 || p.Minute != floorMinute(p.Minute) {
+		return &task.Reject{Reason: reasonMinute, Err: fmt.Errorf("panes: minute %d", p.Minute)}
+	}
+	if err := f.advance(min(p.DClock, r.Timestamp)); err != nil {
+		return err
+	}
+	if p.Minute < f.meta.completeFrom {
+		return nil
+	}
+	f.key = appendPaneKey(f.key[:0], &p)
+	b, known, err := f.st.Get(f.key)
+	if err != nil {
+		return fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
+	}
+	var old schemas.Pane
+	if known {
+		if err := decodePane(b, &old); err != nil {
+			return fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
+		}
+		if p.Version <= old.Version {
+			return nil // I4: an older truth, or this one again
+		}
+	}
+	f.value = appendPane(f.value[:0], &p)
+	f.st.Set(f.key, f.value)
+	p.Counts.Sent -= old.Counts.Sent
+	was := histogramsOf(&old.Counts)
+	for i, h := range histogramsOf(&p.Counts) {
+		h.Add(was[i], -1)
+	}
+	f.count(&p)
+	return nil
+}
+
+// count adds the counts of p to the cohort of every series it belongs to.
+func (f *Fold) count(p *schemas.Pane) {
+	f.plan.set(f.delta, &p.Counts)
+	f.members = seriesOf(f.members[:0], f.plan.groupings, &p.Tuple)
+	for _, id := range f.members {
+		f.table.add(id, p.Minute, f.delta)
+	}
+}
+
+// advance moves the D-clock, and once in an hour of it forgets the panes that
+// no rate can need any more.
+func (f *Fold) advance(to schemas.Instant) error {
+	if to <= f.meta.dclock {
+		return nil
+	}
+	f.meta.dclock = to
+	const hour = 60 * minute // the coarser, the fewer range tombstones
+	cutoff := (to.Seconds() - f.plan.keep) / hour * hour
+	if cutoff <= f.meta.completeFrom {
+		return nil
+	}
+	f.meta.completeFrom = cutoff
+	if err := f.st.DeleteRange(paneFloor(0), paneFloor(cutoff)); err != nil {
+		return fmt.Errorf("forget panes before minute %d: %w", cutoff, err)
+	}
+	if f.table.next == 0 || cutoff > f.table.oldest() {
+		f.table.dropBefore(cutoff)
+	}
+	return nil
+}
+
+func (f *Fold) applyProgress(r *task.Record) error {
+	p, err := schemas.DecodeProgress(r.Value)
+	if err != nil {
+		return &task.Reject{Reason: reasonDecode, Err: err}
+	}
+	if p.Epoch != f.epoch || p.Stage != schemas.StageMessage {
+		return nil
+	}
+	news, err := f.meta.sources.hear(&p)
+	if err != nil {
+		return &task.Reject{Reason: reasonSources, Err: err}
+	}
+	if !news {
+		return nil
+	}
+	if w, ok := f.meta.sources.watermark(); ok {
+		f.closeTo(floorMinute(w.Seconds()), r.Offset)
+	}
+	return nil
+}
+
+// closeTo closes every at up to and including last, as far as the limit of
+// rows allows.
+func (f *Fold) closeTo(last, version int64) {
+	t := f.table
+	if last < 0 {
+		return // a clock before 1970 completes nothing
+	}
+	if t.next == 0 {
+		begin := last
+		if first, ok := t.first(); ok {
+			begin = min(begin, first)
+		}
+		t.place(begin + minute)
+	}
+	for rows := 0; t.next <= last && rows < f.plan.maxRows; t.step() {
+		if len(t.order) == 0 {
+			t.next = last // nothing to say about any at in between
+		}
+		rows += f.emit(t.next, version)
+	}
+	f.meta.next = t.next
+}
+
+// emit appends the rates of one at and returns their number. A row whose
+// cohorts include a forgotten minute is not emitted: it would pass a part for
+// the whole (R5).
+func (f *Fold) emit(at, version int64) int {
+	before := len(f.rows)
+	for _, s := range f.table.order {
+		for i := range f.plan.slots {
+			sl := &f.plan.slots[i]
+			if !sl.due(at) || s.sums[i] == (schemas.Totals{}) || max(0, sl.start(at)) < f.meta.completeFrom {
+				continue
+			}
+			f.rows = append(f.rows, task.Row{
+				Topic: schemas.TopicRates, Schema: schemas.SchemaRate, Key: s.key,
+				Value: schemas.EncodeRate(&schemas.Rate{
+					Epoch: f.epoch, Series: s.id, Window: uint32(sl.window), Age: uint32(sl.age), At: at,
+					Version: version, DClock: f.meta.dclock, Totals: s.sums[i],
+				}),
+			})
+		}
+	}
+	return len(f.rows) - before
+}
+
+// Dirty is the number of rates closed and not yet drained.
+func (f *Fold) Dirty() int { return len(f.rows) }
+
+// Drain returns the closed rates, by at, then series, window and age. Each
+// carries the offset of the Progress record that closed it, not next-1: it says
+// what was known there.
+func (f *Fold) Drain(int64) []task.Row {
+	rows := f.rows
+	f.rows = nil
+	return rows
+}
+
+// Save writes the meta row if it has changed. It refuses while rates wait to be
+// drained: a state saved then would count them as emitted, and they would be
+// lost with the process (I3).
+func (f *Fold) Save() error {
+	if len(f.rows) > 0 {
+		return fmt.Errorf("save roll-up: %d rates closed and not drained", len(f.rows))
+	}
+	b := appendMeta(nil, &f.meta)
+	if !bytes.Equal(b, f.saved) {
+		f.st.Set(metaKey(), b)
+		f.saved = b
+	}
+	return nil
+}
+
+// CompleteTo is the last closed at; 0 if there is none. It never looks at own:
+// a roll-up knows no more than its sources do.
+func (f *Fold) CompleteTo(schemas.Instant) schemas.Instant {
+	if f.meta.next == 0 {
+		return 0
+	}
+	return schemas.Instant(f.meta.next-minute) * 1000
+}
+
+// DClock is the greatest D-clock of any pane applied, never beyond the
+// timestamp of the record that brought it.
+func (f *Fold) DClock() schemas.Instant { return f.meta.dclock }

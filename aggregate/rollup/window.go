@@ -1,0 +1,110 @@
+package rollup
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// minute is the length of a cohort in seconds.
+const minute = 60
+
+// floorMinute is the start of the minute that holds second s.
+func floorMinute(s int64) int64 {
+	if r := s % minute; r < 0 {
+		return s - r - minute
+	}
+	return s - s%minute
+}
+
+// slot is one (window, age), in seconds. At `at` it covers the cohorts with a
+// send minute in [at-age-window, at-age): the younger edge is open, because the
+// minute that starts there is not yet age seconds old.
+type slot struct {
+	window, age int64
+	// every is the distance between two `at` that are emitted.
+	every int64
+	// ageIndex is the place of age in plan.ages.
+	ageIndex int
+}
+
+func (s *slot) start(at int64) int64      { return at - s.age - s.window }
+func (s *slot) end(at int64) int64        { return at - s.age }
+func (s *slot) holds(at, sent int64) bool { return s.start(at) <= sent && sent < s.end(at) }
+func (s *slot) due(at int64) bool         { return at%s.every == 0 }
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+// plan is a Config made ready for use; immutable.
+type plan struct {
+	groupings []schemas.Grouping
+	// slots are ordered by window, then age: the order of rows of one series.
+	slots []slot
+	// ages are the distinct ages in ascending order.
+	ages    []int64
+	reach   int64
+	keep    int64
+	maxRows int
+}
+
+func newPlan(c Config) *plan {
+	p := &plan{
+		groupings: slices.Clone(c.Groupings),
+		reach:     seconds(c.Reach()), keep: seconds(c.Keep()), maxRows: c.MaxRowsPerProgress,
+	}
+	for _, w := range c.Windows {
+		for _, a := range w.Ages {
+			p.slots = append(p.slots, slot{window: seconds(w.Length), age: seconds(a), every: seconds(w.Every)})
+			p.ages = append(p.ages, seconds(a))
+		}
+	}
+	slices.SortFunc(p.slots, func(a, b slot) int { return cmp.Or(cmp.Compare(a.window, b.window), cmp.Compare(a.age, b.age)) })
+	slices.Sort(p.ages)
+	p.ages = slices.Compact(p.ages)
+	for i := range p.slots {
+		p.slots[i].ageIndex, _ = slices.BinarySearch(p.ages, p.slots[i].age)
+	}
+	return p
+}
+
+// cell holds what is known of the messages a series sent in one minute, at
+// each of plan.ages.
+type cell []schemas.Totals
+
+// set makes dst the totals of c at each of the plan's ages.
+func (p *plan) set(dst cell, c *schemas.Counts) {
+	for i, age := range p.ages {
+		dst[i] = totalsAt(c, age)
+	}
+}
+
+// totalsAt is what had become of the messages by the given age; age 0 means so
+// far. What a message was at send time it stays: Sent has no age.
+func totalsAt(c *schemas.Counts, age int64) schemas.Totals {
+	upto := func(h *schemas.Histogram) int64 {
+		if age == 0 {
+			return h.Total()
+		}
+		return h.Upto(age)
+	}
+	return schemas.Totals{
+		Sent: c.Sent, Delivered: upto(&c.Delivered), Opened: upto(&c.Opened), Read: upto(&c.Read),
+		Clicked: upto(&c.Clicked), Replied: upto(&c.Replied), Engaged: upto(&c.Engaged),
+		OptedOut: upto(&c.OptedOut), Failed: upto(&c.Failed), Withheld: upto(&c.Withheld),
+	}
+}
+
+func addTo(dst, src *schemas.Totals, sign int64) {
+	dst.Sent += sign * src.Sent
+	dst.Delivered += sign * src.Delivered
+	dst.Opened += sign * src.Opened
+	dst.Read += sign * src.Read
+	dst.Clicked += sign * src.Clicked
+	dst.Replied += sign * src.Replied
+	dst.Engaged += sign * src.Engaged
+	dst.OptedOut += sign * src.OptedOut
+	dst.Failed += sign * src.Failed
+	dst.Withheld += sign * src.Withheld
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package clickhouse
+
+func holderOf(string) (error, bool) { return nil, false }
