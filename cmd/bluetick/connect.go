@@ -23,12 +23,9 @@ const adminUser = "bluetick_admin"
 // none runs, the engine itself on that folder. close ends whatever was opened.
 func connect(ctx context.Context, cfg *config.Config, log *slog.Logger) (conn driver.Conn, closeAll func() error, err error) {
 	if !cfg.EmbeddedClickHouse() {
-		opts, err := clickhouse.ParseDSN(cfg.ClickHouse.DSN)
+		opts, err := serverOptions(cfg)
 		if err != nil {
-			return nil, nil, fmt.Errorf("clickhouse.dsn: %w", err)
-		}
-		if opts.Auth.Database == "" {
-			opts.Auth.Database = cfg.ClickHouse.Database
+			return nil, nil, err
 		}
 		return open(ctx, opts, func() error { return nil })
 	}
@@ -55,6 +52,9 @@ func connectRunning(ctx context.Context, cfg *config.Config, busy error) (driver
 	}
 	if err != nil {
 		return nil, nil, err
+	}
+	if run.ClickHouse == "" {
+		return nil, nil, fmt.Errorf("process %d on the data folder %s works with a ClickHouse server: give its --clickhouse-dsn", run.PID, cfg.Data)
 	}
 	return open(ctx, &clickhouse.Options{
 		Protocol: clickhouse.HTTP,

@@ -231,7 +231,7 @@ func (d *demo) bounded(ctx context.Context, limit time.Duration, show watch) err
 		return d.process.fail(err)
 	}
 	fmt.Println("stopped posting; waiting for the pipeline to drain")
-	s, wrong := settle(ctx, d.take, d.drained, demoDrain)
+	s, wrong := settle(ctx, d.take, d.drained(d.clock.Now()), demoDrain, demoGrace)
 	ok := report(os.Stdout, s, wrong)
 	if err := d.process.life.Stop(stopLimit); err != nil {
 		return err

@@ -88,18 +88,34 @@ func alertVerdict(s *snapshot) []string {
 	return out
 }
 
+// demoGrace is how long a difference may stand after the pipeline has drained:
+// what an alert has just decided is on its way to ClickHouse for a second or two.
+const demoGrace = 10 * time.Second
+
 // settle waits until ClickHouse holds everything that was acknowledged, then
 // judges. drained tells whether every stage has come to the end of its log.
-func settle(ctx context.Context, take func(context.Context) snapshot, drained func(context.Context) (bool, error), limit time.Duration) (snapshot, []string) {
+func settle(ctx context.Context, take func(context.Context) snapshot, drained func(context.Context) (bool, error), limit, grace time.Duration) (snapshot, []string) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	ticker := time.NewTicker(250 * time.Millisecond)
+	ticker := time.NewTicker(min(250*time.Millisecond, grace))
 	defer ticker.Stop()
+	var over <-chan time.Time // fires when the grace is over; nil until drained
 	for {
 		done, err := drained(ctx)
 		if done {
 			s := take(ctx)
-			return s, append(differences(&s), alertVerdict(&s)...)
+			wrong := append(differences(&s), alertVerdict(&s)...)
+			if len(wrong) == 0 {
+				return s, nil
+			}
+			if over == nil {
+				over = time.After(grace)
+			}
+			select {
+			case <-over:
+				return s, wrong
+			default:
+			}
 		}
 		select {
 		case <-ticker.C:

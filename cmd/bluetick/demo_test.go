@@ -91,11 +91,26 @@ func TestSettle(t *testing.T) {
 	s := goodDay()
 	take := func(context.Context) snapshot { return s }
 	asked := 0
-	_, wrong := settle(t.Context(), take, func(context.Context) (bool, error) { asked++; return asked == 3, nil }, time.Minute)
+	_, wrong := settle(t.Context(), take, func(context.Context) (bool, error) { asked++; return asked == 3, nil }, time.Minute, time.Millisecond)
 	if len(wrong) > 0 || asked != 3 {
 		t.Errorf("drained at the third question: %q after %d", wrong, asked)
 	}
-	_, wrong = settle(t.Context(), take, func(context.Context) (bool, error) { return false, errors.New("kafka is away") }, time.Millisecond)
+	bad := goodDay()
+	bad.alerts = nil
+	looks := 0
+	late := func(context.Context) snapshot {
+		if looks++; looks < 4 {
+			return bad
+		}
+		return s
+	}
+	if _, wrong = settle(t.Context(), late, func(context.Context) (bool, error) { return true, nil }, time.Minute, time.Hour); len(wrong) > 0 {
+		t.Errorf("alerts on their way: %q", wrong)
+	}
+	if _, wrong = settle(t.Context(), func(context.Context) snapshot { return bad }, func(context.Context) (bool, error) { return true, nil }, time.Minute, time.Millisecond); len(wrong) != 2 {
+		t.Errorf("alerts that never come: %q", wrong)
+	}
+	_, wrong = settle(t.Context(), take, func(context.Context) (bool, error) { return false, errors.New("kafka is away") }, time.Millisecond, time.Millisecond)
 	if len(wrong) != 1 || !strings.Contains(wrong[0], "had not drained") || !strings.Contains(wrong[0], "kafka is away") {
 		t.Errorf("never drained: %q", wrong)
 	}

@@ -3,16 +3,62 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink"
 )
 
-// drained reports whether every event that ingest has acknowledged stands in
-// ClickHouse, itself and counted: the sink is at the end of the topic events,
-// and Progress of the message fold up to there has come through (the panes it
-// speaks of came before it).
-func (d *demo) drained(ctx context.Context) (bool, error) {
+// drained reports whether everything that ingest has acknowledged by the given
+// time of the demo's clock has come through.
+func (d *demo) drained(stopped time.Time) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		if counted, err := d.counted(ctx); !counted || err != nil {
+			return false, err
+		}
+		return d.judged(ctx, stopped)
+	}
+}
+
+// judged reports whether every cohort that was ripe when posting stopped has
+// been rolled up and shown to the alerts: the roll-up has closed the minutes
+// until then but for the last few (a minute, and what travels), and the alert
+// fold has read all there is.
+func (d *demo) judged(ctx context.Context, stopped time.Time) (bool, error) {
+	var closed time.Time
+	if err := d.conn.QueryRow(ctx, "SELECT min(complete_to) FROM v_freshness WHERE stage = 'rollup'").Scan(&closed); err != nil {
+		return false, fmt.Errorf("read progress: %w", err)
+	}
+	if closed.Before(stopped.Add(-3 * time.Minute)) {
+		return false, nil
+	}
+	families, err := d.process.registry.Gather()
+	if err != nil {
+		return false, fmt.Errorf("read metrics: %w", err)
+	}
+	for _, family := range families {
+		if family.GetName() != "bluetick_lag_offsets" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			of := func(l *dto.LabelPair) bool { return l.GetValue() == alertStage }
+			// The running clock adds a handful of records every minute.
+			if slices.ContainsFunc(m.GetLabel(), of) && m.GetGauge().GetValue() > 100 {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// counted reports whether every acknowledged event stands in ClickHouse, itself
+// and counted: the sink is at the end of the topic events, and Progress of the
+// message fold up to there has come through (the panes it speaks of came before
+// it).
+func (d *demo) counted(ctx context.Context) (bool, error) {
 	ends, err := d.process.admin.ListEndOffsets(ctx, schemas.TopicEvents)
 	if err == nil {
 		err = ends.Error()

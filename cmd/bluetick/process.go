@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/app"
 	"github.com/bluetick/bluetick/internal/config"
@@ -23,9 +23,6 @@ import (
 	embeddedch "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 	embeddedkafka "github.com/bluetick/bluetick/internal/embedded/kafka"
 	"github.com/bluetick/bluetick/internal/obs"
-	"github.com/bluetick/bluetick/internal/topics"
-	"github.com/bluetick/bluetick/schemas"
-	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
 const (
@@ -33,8 +30,6 @@ const (
 	epoch = 1
 	// stopLimit bounds a whole graceful stop: drain, flush, checkpoint, close.
 	stopLimit = 40 * time.Second
-	// startLimit bounds what must answer before the process is ready.
-	startLimit = 2 * time.Minute
 	// blockCacheBytes is Pebble's, shared by the states of all partitions.
 	blockCacheBytes = 128 << 20
 )
@@ -58,6 +53,7 @@ type process struct {
 	obs      *obs.Server
 	cache    *pebble.Cache
 	brokers  []string
+	room     func() error // of the embedded broker's disk; nil with given servers
 	admin    *kadm.Client
 	run      dataroot.Run // what run.json will say
 
@@ -98,20 +94,15 @@ func (p *process) openKafka(ctx context.Context) error {
 			return err
 		}
 		p.life.OnStop("embedded kafka", func(context.Context) error { return broker.Close() })
-		p.brokers = []string{broker.Addr()}
+		p.brokers, p.room = []string{broker.Addr()}, broker.Room
 	}
 	p.run.Kafka = p.brokers[0]
-	client, err := kgo.NewClient(kgo.SeedBrokers(p.brokers...), kgo.ClientID("bluetick-admin"))
-	if err != nil {
-		return fmt.Errorf("make kafka client: %w", err)
+	var err error
+	if p.admin, err = kafkaAdmin(p.brokers); err != nil {
+		return err
 	}
-	p.admin = kadm.NewClient(client)
 	p.life.OnStop("kafka admin client", func(context.Context) error { p.admin.Close(); return nil })
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("kafka at %v did not answer within %s", p.brokers, startLimit))
-	defer cancel()
-	report, err := topics.Ensure(ctx, p.admin, schemas.Topics(p.cfg.Kafka.Partitions), topics.Options{
-		Create: true, ReplicationFactor: p.cfg.Kafka.ReplicationFactor,
-	})
+	report, err := ensureTopics(ctx, &p.cfg, p.log, p.admin, p.brokers)
 	if err != nil {
 		return err
 	}
@@ -142,10 +133,9 @@ func (p *process) openClickHouse(ctx context.Context) error {
 			return err
 		}
 		p.clickhouse = opts
+		p.run.Database = opts.Auth.Database
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("clickhouse did not answer within %s", startLimit))
-	defer cancel()
-	applied, err := migrate(ctx, &p.cfg, p.clickhouse, p.times.now())
+	applied, err := migrate(ctx, &p.cfg, p.log, p.clickhouse, p.times.now())
 	if err != nil {
 		return err
 	}
@@ -184,22 +174,23 @@ func (p *process) serveClickHouse(engine *embeddedch.Engine) error {
 	return nil
 }
 
-// serverOptions are those of the configured ClickHouse server.
+// serverOptions are those of the configured ClickHouse server. The driver takes
+// any scheme for the native protocol; a misspelt one must not wait for an answer.
 func serverOptions(cfg *config.Config) (*clickhouse.Options, error) {
+	scheme, _, _ := strings.Cut(cfg.ClickHouse.DSN, "://")
+	switch scheme {
+	case "clickhouse", "tcp", "http", "https":
+	default:
+		return nil, errors.New("clickhouse.dsn: want clickhouse://user:password@host:9000/database, or http:// with the port 8123")
+	}
 	opts, err := clickhouse.ParseDSN(cfg.ClickHouse.DSN)
 	if err != nil {
-		return nil, fmt.Errorf("clickhouse.dsn: %w", err)
+		return nil, fmt.Errorf("clickhouse.dsn: %w (for TLS add ?secure=true)", err)
 	}
 	if opts.Auth.Database == "" || opts.Auth.Database == "default" {
 		opts.Auth.Database = cfg.ClickHouse.Database
 	}
 	return opts, nil
-}
-
-func migrate(ctx context.Context, cfg *config.Config, opts *clickhouse.Options, now time.Time) ([]string, error) {
-	return sinkch.Migrate(ctx, sinkch.MigrateConfig{
-		Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays}, Epoch: epoch, Now: now,
-	})
 }
 
 // announce says where everything listens and that work is being done.
@@ -208,7 +199,15 @@ func (p *process) announce() error {
 		return err
 	}
 	p.obs.SetReady(true)
-	p.log.Info("ready", "webhooks", p.run.Ingest, "sql", p.run.ClickHouse, "metrics", p.run.Metrics, "kafka", p.run.Kafka)
+	var places []any // a role has not all of them
+	for _, at := range []struct{ name, addr string }{
+		{"webhooks", p.run.Ingest}, {"sql", p.run.ClickHouse}, {"metrics", p.run.Metrics}, {"kafka", p.run.Kafka},
+	} {
+		if at.addr != "" {
+			places = append(places, at.name, at.addr)
+		}
+	}
+	p.log.Info("ready", places...)
 	return nil
 }
 

@@ -97,7 +97,7 @@ func (c *ingestCmd) Run(ctx context.Context) error {
 func needsKafkaAndPepper(cfg *config.Config) error {
 	var err error
 	if cfg.Pepper == "" {
-		err = errors.New("ingest alone needs a pepper, the same for every ingester: pepper in the file of --config (make one: openssl rand -hex 32)")
+		err = errors.New("ingest alone needs a pepper, the same for every ingester: give --pepper, BLUETICK_PEPPER or pepper in the file of --config (make one: openssl rand -hex 32; that of a data folder is in its pepper.secret)")
 	}
 	return errors.Join(needsKafka(cfg), err)
 }
@@ -170,7 +170,11 @@ func (c *migrateCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	applied, err := migrate(ctx, &cfg, opts, wall())
+	log, err := logger(&cfg)
+	if err != nil {
+		return err
+	}
+	applied, err := migrate(ctx, &cfg, log, opts, wall())
 	for _, name := range applied {
 		fmt.Println("applied", name)
 	}

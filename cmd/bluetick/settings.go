@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/obs"
@@ -18,14 +20,18 @@ type settings struct {
 	MetaAppSecret   string `help:"App secret that signs Meta's webhooks: adds a source named main at /v1/webhooks/meta/main." env:"BLUETICK_META_APP_SECRET" placeholder:"SECRET"`
 	MetaVerifyToken string `help:"Verify token for Meta's subscription handshake of that source." env:"BLUETICK_META_VERIFY_TOKEN" placeholder:"TOKEN"`
 
+	Pepper string `help:"Secret under which contacts are pseudonymised; the same for every ingester (default: one is made and kept in the data folder)." env:"BLUETICK_PEPPER" placeholder:"SECRET"`
+
 	IngestListen     string `help:"Address for webhooks (default: 127.0.0.1:8080)." env:"BLUETICK_INGEST_LISTEN" placeholder:"ADDR"`
 	ClickhouseListen string `name:"clickhouse-listen" help:"Address of the embedded ClickHouse's HTTP port (default: 127.0.0.1:8123)." env:"BLUETICK_CLICKHOUSE_LISTEN" placeholder:"ADDR"`
 	MetricsListen    string `help:"Address for metrics, health and pprof (default: 127.0.0.1:9095)." env:"BLUETICK_METRICS_LISTEN" placeholder:"ADDR"`
 	KafkaListen      string `help:"Address of the embedded Kafka (default: 127.0.0.1:9092)." env:"BLUETICK_KAFKA_LISTEN" placeholder:"ADDR"`
 
-	KafkaBrokers  []string `help:"Kafka servers to use instead of the embedded one." env:"BLUETICK_KAFKA_BROKERS" placeholder:"HOST:PORT,..."`
-	ClickhouseDSN string   `name:"clickhouse-dsn" help:"ClickHouse server to use instead of the embedded one, e.g. clickhouse://user:password@host:9000." env:"BLUETICK_CLICKHOUSE_DSN" placeholder:"DSN"`
+	KafkaBrokers  []string `help:"Kafka servers to use instead of the embedded one." env:"BLUETICK_KAFKA_BROKERS" placeholder:"HOST:PORT"`
+	ClickhouseDSN string   `name:"clickhouse-dsn" help:"ClickHouse server to use instead of the embedded one, e.g. clickhouse://user:password@host:9000 or http://user:password@host:8123; its database is created if missing (default: bluetick)." env:"BLUETICK_CLICKHOUSE_DSN" placeholder:"DSN"`
 	ChdbLib       string   `help:"Path of libchdb, the embedded ClickHouse, if not where make puts it." env:"BLUETICK_CHDB_LIB" placeholder:"FILE"`
+
+	StartTimeout time.Duration `help:"How long Kafka and ClickHouse may each take to answer at the start (default: 2m)." env:"BLUETICK_START_TIMEOUT" placeholder:"DURATION"`
 
 	LogLevel  string `help:"debug, info, warn or error (default: info)." env:"BLUETICK_LOG_LEVEL" placeholder:"LEVEL"`
 	LogFormat string `help:"text or json (default: text)." env:"BLUETICK_LOG_FORMAT" placeholder:"FORMAT"`
@@ -42,6 +48,7 @@ func (s *settings) load() (config.Config, error) {
 		to   *string
 	}{
 		{s.Data, &c.Data},
+		{s.Pepper, &c.Pepper},
 		{s.IngestListen, &c.Ingest.Listen},
 		{s.ClickhouseListen, &c.ClickHouse.Listen},
 		{s.MetricsListen, &c.Metrics.Listen},
@@ -58,6 +65,9 @@ func (s *settings) load() (config.Config, error) {
 	if len(s.KafkaBrokers) > 0 {
 		c.Kafka.Brokers = s.KafkaBrokers
 	}
+	if s.StartTimeout != 0 {
+		c.StartTimeout = s.StartTimeout
+	}
 	if s.MetaAppSecret != "" {
 		c.Sources = append(c.Sources, config.Source{
 			Name: "main", Provider: "meta", Secrets: []string{s.MetaAppSecret}, VerifyToken: s.MetaVerifyToken,
@@ -66,7 +76,12 @@ func (s *settings) load() (config.Config, error) {
 	if err := c.Resolve(os.Getenv); err != nil {
 		return config.Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	if err := c.Validate(); err != nil {
+	err = c.Validate()
+	if !c.EmbeddedClickHouse() {
+		_, badDSN := serverOptions(&c)
+		err = errors.Join(err, badDSN)
+	}
+	if err != nil {
 		return config.Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil

@@ -12,11 +12,15 @@ import (
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/alert/receiver"
 	"github.com/bluetick/bluetick/ingest"
+	"github.com/bluetick/bluetick/internal/kafkalog"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink"
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
+
+// alertStage is the alert fold's name in metrics and states.
+const alertStage = "alert"
 
 // startFold runs a stage of folds and returns when its states are open.
 func (p *process) startFold(ctx context.Context, cfg task.StageConfig, fold task.NewFold) error {
@@ -43,6 +47,11 @@ func (p *process) await(ctx context.Context, ready <-chan struct{}) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// kafkaLog lets the Kafka clients of a component say what troubles them.
+func (p *process) kafkaLog(component string) kgo.Opt {
+	return kgo.WithLogger(kafkalog.New(p.log.With("component", component), wall))
 }
 
 func (p *process) startMessage(ctx context.Context) error {
@@ -79,7 +88,7 @@ func (p *process) startAlert(ctx context.Context) error {
 		receivers = append(receivers, hook)
 	}
 	return p.startFold(ctx, task.StageConfig{
-		Stage: "alert", Input: schemas.TopicRates, Logic: alert.Logic,
+		Stage: alertStage, Input: schemas.TopicRates, Logic: alert.Logic,
 	}, alert.NewFold(cfg, alert.Deps{Now: p.times.now, Speed: p.times.speed, Receivers: receivers, Log: p.log, Registerer: p.registry}))
 }
 
@@ -104,7 +113,7 @@ func (p *process) startSink(ctx context.Context) error {
 	p.life.OnStop("clickhouse connection of the sink", func(context.Context) error { return conn.Close() })
 	cfg := sink.Default()
 	deps := sink.Deps{
-		Brokers: p.brokers, Store: sinkch.NewClient(conn), Now: p.times.now, Log: p.log, Registerer: p.registry,
+		Brokers: p.brokers, Options: []kgo.Opt{p.kafkaLog("sink")}, Store: sinkch.NewClient(conn), Now: p.times.now, Log: p.log, Registerer: p.registry,
 	}
 	p.life.Go("sink", func(ctx context.Context) error { return sink.Run(ctx, cfg, deps) })
 	return nil
@@ -122,12 +131,12 @@ func (p *process) startIngest(context.Context) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("ingest: %w", err)
 	}
-	producer, err := ingest.NewKafka(cfg.ProduceTimeout, kgo.SeedBrokers(p.brokers...), kgo.ClientID("bluetick-ingest"))
+	producer, err := ingest.NewKafka(cfg.ProduceTimeout, kgo.SeedBrokers(p.brokers...), kgo.ClientID("bluetick-ingest"), p.kafkaLog("ingest"))
 	if err != nil {
 		return err
 	}
 	p.life.OnStop("ingest producer", func(context.Context) error { producer.Close(); return nil })
-	server, err := ingest.New(cfg, ingest.Deps{Log: p.log, Now: p.times.now, Producer: producer, Registerer: p.registry})
+	server, err := ingest.New(cfg, ingest.Deps{Log: p.log, Now: p.times.now, Producer: door{producer, p.room}, Registerer: p.registry})
 	if err != nil {
 		return err
 	}
@@ -152,6 +161,22 @@ func (p *process) startIngest(context.Context) error {
 		p.log.Info("source", slog.String("path", "/v1/webhooks/"+s.Provider+"/"+s.Name), slog.Int("secrets", len(s.Secrets)))
 	}
 	return nil
+}
+
+// door takes nothing in while there is no room for what the line makes of it.
+type door struct {
+	ingest.Producer
+	room func() error // nil: always
+}
+
+// Produce implements ingest.Producer.
+func (d door) Produce(ctx context.Context, records []ingest.Record) error {
+	if d.room != nil && len(records) > 0 {
+		if err := d.room(); err != nil {
+			return err
+		}
+	}
+	return d.Producer.Produce(ctx, records)
 }
 
 func ingestConfig(p *process, pepper string) ingest.Config {

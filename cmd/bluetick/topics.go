@@ -6,25 +6,24 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/bluetick/bluetick/internal/config"
-	"github.com/bluetick/bluetick/internal/topics"
-	"github.com/bluetick/bluetick/schemas"
 )
 
 // printTopics creates what is missing and prints what is there.
 func printTopics(ctx context.Context, cfg *config.Config) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Kafka.Brokers...), kgo.ClientID("bluetick-topics"))
+	log, err := logger(cfg)
 	if err != nil {
-		return fmt.Errorf("make kafka client: %w", err)
+		return err
 	}
-	admin := kadm.NewClient(client)
+	admin, err := kafkaAdmin(cfg.Kafka.Brokers)
+	if err != nil {
+		return err
+	}
 	defer admin.Close()
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("kafka at %v did not answer within %s", cfg.Kafka.Brokers, startLimit))
-	defer cancel()
-	report, err := topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{Create: true, ReplicationFactor: cfg.Kafka.ReplicationFactor})
+	report, err := ensureTopics(ctx, cfg, log, admin, cfg.Kafka.Brokers)
+	if len(report.Topics) == 0 {
+		return err
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "topic\tpartitions\treplicas\tstate")
 	for _, t := range report.Topics {

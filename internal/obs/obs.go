@@ -58,7 +58,7 @@ type Server struct {
 func Listen(addr string, registry *prometheus.Registry, log *slog.Logger) (*Server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for metrics on %s: %w (another port: metrics.listen)", addr, err)
+		return nil, fmt.Errorf("listen for metrics on %s: %w (another port: --metrics-listen, or metrics.listen in the file)", addr, err)
 	}
 	s := &Server{listener: listener, done: make(chan error, 1)}
 	mux := http.NewServeMux()

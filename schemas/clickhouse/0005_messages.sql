@@ -70,8 +70,12 @@ WITH
             account, channel, message_key, event_id, type, any(campaign) AS campaign,
             any(sender) AS sender, any(country) AS country, any(template) AS template,
             any(variant) AS variant, any(segment) AS segment, any(language) AS language,
-            any(events.occurred_at) AS occurred, toInt64(toUnixTimestamp(any(events.occurred_at))) AS at,
-            toInt8(any(dimension_source)) AS rank, max(source_revision) AS revision,
+            toInt64(toUnixTimestamp(any(events.occurred_at))) AS at,
+            -- When and which, as one number: occurred_at in milliseconds, then event_id.
+            bitShiftLeft(toUInt256(toUnixTimestamp64Milli(any(events.occurred_at))), 128) + reinterpretAsUInt128(reverse(event_id)) AS origin,
+            -- The least wins a dimension: best source, newest decoder, first event.
+            origin + bitShiftLeft(toUInt256(768 - 256 * toUInt16(any(dimension_source)) + 255 - max(source_revision)), 192) AS by_source,
+            origin + bitShiftLeft(toUInt256(if(type = 'dispatched', 0, 512) + 255 - max(source_revision)), 192) AS by_identity,
             any(failure_code) AS code, any(if(failure_category = '', '{{otherFailure}}', failure_category)) AS category,
             any(has_cost) AS with_cost, any(events.cost_category) AS cost_category,
             any(events.cost_billable) AS cost_billable, any(events.cost_micros) AS cost_micros,
@@ -86,13 +90,13 @@ WITH
     (
         SELECT
             account, channel, message_key,
-            {{dimension "sender" "identity"}},
-            {{dimension "country" "identity"}},
-            {{dimension "campaign" "rank"}},
-            {{dimension "template" "rank"}},
-            {{dimension "variant" "rank"}},
-            {{dimension "segment" "rank"}},
-            {{dimension "language" "rank"}},
+            {{dimension "sender" "by_identity"}},
+            {{dimension "country" "by_identity"}},
+            {{dimension "campaign" "by_source"}},
+            {{dimension "template" "by_source"}},
+            {{dimension "variant" "by_source"}},
+            {{dimension "segment" "by_source"}},
+            {{dimension "language" "by_source"}},
             min(if(type = 'dispatched', at, never)) AS f_dispatched,
             min(if(type = 'sent', at, never)) AS f_sent,
             min(if(type = 'delivered', at, never)) AS f_delivered,
@@ -102,7 +106,7 @@ WITH
             min(if(type = 'replied', at, never)) AS f_replied,
             min(if(type = 'opted_out', at, never)) AS f_opted_out,
             argMinIf((category, code), (at, code, category), type = 'failed') AS first_failure,
-            argMaxIf((cost_category, cost_billable, cost_micros, cost_currency), (isNotNull(cost_micros), occurred, event_id), with_cost) AS cost,
+            argMaxIf((cost_category, cost_billable, cost_micros, cost_currency), origin + bitShiftLeft(toUInt256(isNotNull(cost_micros)), 224), with_cost) AS cost,
             count() AS n_events, min(first_copy_at) AS first_received, max(last_copy_at) AS last_received,
             min(partition) AS in_partition, max(copy_offset) AS in_offset
         FROM facts

@@ -14,6 +14,12 @@ import (
 // AdminUser is the user that may write through the handler, with Config.AdminPassword.
 const AdminUser = "bluetick_admin"
 
+// quietArg keeps the engine's own log off a terminal. With standard input or
+// error a terminal it would write there, among them one "current_thread contains
+// invalid address" for each streamed insert, which says nothing about the insert.
+// Errors of statements reach the caller either way.
+const quietArg = "--log-level=none"
+
 // Config says where the engine keeps its data and what it may use.
 type Config struct {
 	// Dir is the folder of the data, created if absent. Only one process at a time may open it.
@@ -130,7 +136,7 @@ func start(lib *library, cfg Config, dir string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := connect(lib, "--path="+dir, "--config-file="+config)
+	keeper, err := connect(lib, "--path="+dir, "--config-file="+config, quietArg)
 	if err != nil {
 		if holder, held := holderOf(dir); held {
 			return nil, holder
@@ -206,5 +212,5 @@ func (e *Engine) Close() error {
 
 // connect opens a session of the running engine. Its path is that of the keeper.
 func (e *Engine) connect() (*conn, error) {
-	return connect(e.lib, "--path="+e.dir)
+	return connect(e.lib, "--path="+e.dir, quietArg)
 }

@@ -51,6 +51,7 @@ type Broker struct {
 	now     func() time.Time   // immutable after Open
 	log     *slog.Logger       // immutable after Open
 	faults  *faultLog          // guards itself
+	guard   *diskGuard         // its dir and free are immutable
 	adm     *kadm.Client       // immutable after Open; closed by Close
 	stop    context.CancelFunc // ends the sweeper
 	sweeper sync.WaitGroup
@@ -104,7 +105,7 @@ func Open(cfg Config) (*Broker, error) {
 		resp, handled := guard.check(req.(*kmsg.ProduceRequest))
 		return resp, nil, handled
 	})
-	b := &Broker{cluster: cluster, addr: ln.Addr().String(), now: cfg.Now, log: log, faults: faults}
+	b := &Broker{cluster: cluster, addr: ln.Addr().String(), now: cfg.Now, log: log, faults: faults, guard: guard}
 	if b.adm, err = localAdmin(ln.local()); err != nil {
 		cluster.Close()
 		return nil, fmt.Errorf("open embedded kafka: %w", err)

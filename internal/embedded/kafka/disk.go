@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"syscall"
@@ -9,12 +10,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// diskReserve is what stays free for everything but records: 64 MiB hold
-// hundreds of thousands of group commits and the snapshot of Close. A disk that
-// is full to the last byte hurts kfake in two ways: a commit cut in the middle
-// hides the later ones after a kill, and a refused batch that is sent again with
-// its old sequence number is taken for a duplicate and acknowledged.
-const diskReserve = 64 << 20
+const (
+	// doorReserve is what must be free for facts from outside to be taken in. The
+	// line goes on below it: what it makes of a body, in the topics behind the
+	// first and in ClickHouse, needs room after the body was acknowledged.
+	doorReserve = 64 << 20
+	// diskReserve is what stays free for everything but records: 16 MiB hold a
+	// hundred thousand group commits and the snapshot of Close. A disk that is full
+	// to the last byte hurts kfake in two ways: a commit cut in the middle hides
+	// the later ones after a kill, and a refused batch that is sent again with its
+	// old sequence number is taken for a duplicate and acknowledged.
+	diskReserve = 16 << 20
+)
+
+// ErrNoRoom is in the error of Room.
+var ErrNoRoom = errors.New("the disk is nearly full: free some room, nothing needs to be started again")
 
 // freeBytes returns what is left for this process on the disk of dir.
 func freeBytes(dir string) (uint64, error) {
@@ -25,8 +35,19 @@ func freeBytes(dir string) (uint64, error) {
 	return uint64(st.Bavail) * uint64(st.Bsize), nil //nolint:unconvert // the types differ between systems
 }
 
-// diskGuard refuses produce requests while the disk is nearly full. It is owned
-// by the broker's one request goroutine.
+// Room returns nil while there is room for facts from outside, else an error
+// that wraps ErrNoRoom. Who takes them in asks before each; who only passes on
+// what was taken in does not, so that the line can finish what it has begun.
+func (b *Broker) Room() error {
+	free, err := b.guard.free(b.guard.dir)
+	if err == nil && free < doorReserve {
+		return fmt.Errorf("%w (%s has %d bytes left and needs %d)", ErrNoRoom, b.guard.dir, free, doorReserve)
+	}
+	return nil // unknown is not full
+}
+
+// diskGuard refuses produce requests while the disk is all but full. Its fields
+// are immutable but for full, which the broker's one request goroutine owns.
 type diskGuard struct {
 	dir  string
 	free func(dir string) (uint64, error)
@@ -42,7 +63,7 @@ func (g *diskGuard) check(req *kmsg.ProduceRequest) (resp kmsg.Response, handled
 	if full != g.full {
 		g.full = full
 		if full {
-			g.log.Error("disk nearly full, records are refused until there is room", "dir", g.dir, "free_bytes", free, "needed_bytes", diskReserve)
+			g.log.Error("disk full, no record is taken until there is room", "dir", g.dir, "free_bytes", free, "needed_bytes", diskReserve)
 		} else {
 			g.log.Info("disk has room again, records are accepted", "dir", g.dir, "free_bytes", free)
 		}
@@ -53,9 +74,10 @@ func (g *diskGuard) check(req *kmsg.ProduceRequest) (resp kmsg.Response, handled
 	return refuse(req, fmt.Sprintf("the broker's disk has %d bytes left and needs %d", free, diskReserve)), true
 }
 
-// refuse answers every partition of req with UNKNOWN_SERVER_ERROR, what kfake
-// answers to a failed write: clients give up on it at once. KAFKA_STORAGE_ERROR
-// would say it better but makes them try for ever.
+// refuse answers every partition of req with KAFKA_STORAGE_ERROR: clients try
+// again, the same batches in the same order, until there is room or their own
+// limit is reached. Nothing of the request has touched the log, so that the
+// repeat is no duplicate.
 func refuse(req *kmsg.ProduceRequest, why string) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
 	for _, t := range req.Topics {
@@ -64,7 +86,7 @@ func refuse(req *kmsg.ProduceRequest, why string) kmsg.Response {
 		for _, p := range t.Partitions {
 			rp := kmsg.NewProduceResponseTopicPartition()
 			rp.Partition = p.Partition
-			rp.ErrorCode = kerr.UnknownServerError.Code
+			rp.ErrorCode = kerr.KafkaStorageError.Code
 			rp.ErrorMessage = &why
 			rt.Partitions = append(rt.Partitions, rp)
 		}

@@ -20,9 +20,11 @@
 //     stands behind it. kfake's own retention deletes up to the last old record
 //     and measures with the wall clock, so it is not used: its timer is put off
 //     beyond any run time.
-//   - K4: when the disk is full a produce is refused at once with
-//     UNKNOWN_SERVER_ERROR, everything acknowledged before stays, and producing
-//     works again as soon as there is room.
+//   - K4: when the disk fills up, everything acknowledged stays. First Room says
+//     that nothing more should be taken in; the rest of the line can go on.
+//     Nearer to the end a produce is answered with KAFKA_STORAGE_ERROR, on which
+//     clients try again until there is room. A write that does not succeed all the
+//     same is answered with UNKNOWN_SERVER_ERROR.
 //
 // # Limits
 //

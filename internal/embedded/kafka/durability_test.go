@@ -153,48 +153,89 @@ func check(t *testing.T, addr string, a *acks) {
 	}
 }
 
+// fakeDisk answers the question for free room.
+type fakeDisk struct {
+	bytes   atomic.Uint64
+	unknown atomic.Bool
+	asked   chan struct{} // capacity 1: somebody asked since the last look
+}
+
+func newFakeDisk(bytes uint64) *fakeDisk {
+	d := &fakeDisk{asked: make(chan struct{}, 1)}
+	d.bytes.Store(bytes)
+	return d
+}
+
+func (d *fakeDisk) free(string) (uint64, error) {
+	select {
+	case d.asked <- struct{}{}:
+	default:
+	}
+	if d.unknown.Load() {
+		return 0, errors.New("no answer")
+	}
+	return d.bytes.Load(), nil
+}
+
 // TestDiskReserve has the broker refuse records while there is still room for
-// everything else, without a trace in the partition or in the sequence numbers.
+// everything else, without a trace in the partition or in the sequence numbers,
+// and the client try until there is room.
 func TestDiskReserve(t *testing.T) {
-	free := &atomic.Uint64{}
-	free.Store(diskReserve)
-	var statErr atomic.Pointer[error]
-	b := open(t, Config{Dir: t.TempDir(), free: func(string) (uint64, error) {
-		if err := statErr.Load(); err != nil {
-			return 0, *err
-		}
-		return free.Load(), nil
-	}})
+	disk := newFakeDisk(diskReserve)
+	b := open(t, Config{Dir: t.TempDir(), free: disk.free})
 	createTopic(t, b.Addr(), 1, nil)
-	cl := client(t, b.Addr())
+	cl := client(t, b.Addr(), kgo.MetadataMinAge(100*time.Millisecond)) // asked for before each new try
 	send := func(v string) error { return cl.ProduceSync(t.Context(), kgo.StringRecord(v)).FirstErr() }
 
 	if err := send("1"); err != nil {
 		t.Errorf("just enough room: %v", err)
 	}
-	free.Store(diskReserve - 1)
-	began := time.Now()
-	if err := send("2"); !errors.Is(err, kerr.UnknownServerError) {
-		t.Errorf("no room: %v", err)
+	disk.bytes.Store(diskReserve - 1)
+	<-disk.asked
+	second := make(chan error, 1)
+	cl.Produce(t.Context(), kgo.StringRecord("2"), func(_ *kgo.Record, err error) { second <- err })
+	for range 3 { // sent, and sent again
+		select {
+		case <-disk.asked:
+		case err := <-second:
+			t.Fatalf("no room: answered with %v", err)
+		}
 	}
-	if d := time.Since(began); d > 5*time.Second {
-		t.Errorf("refused after %v, want at once", d)
+	if got, want := values(t, b.Addr()), map[string]int{"1": 1}; !maps.Equal(got, want) {
+		t.Errorf("without room there are %v, want %v", got, want)
 	}
-	statErr.Store(&errNoStat)
-	if err := send("3"); err != nil {
+	disk.unknown.Store(true)
+	if err := <-second; err != nil {
 		t.Errorf("room unknown: %v", err)
 	}
-	statErr.Store(nil)
-	free.Store(diskReserve)
-	if err := send("4"); err != nil {
+	disk.unknown.Store(false)
+	disk.bytes.Store(diskReserve)
+	if err := send("3"); err != nil {
 		t.Errorf("room again: %v", err)
 	}
-	if got, want := values(t, b.Addr()), map[string]int{"1": 1, "3": 1, "4": 1}; !maps.Equal(got, want) {
+	if got, want := values(t, b.Addr()), map[string]int{"1": 1, "2": 1, "3": 1}; !maps.Equal(got, want) {
 		t.Errorf("there are %v, want %v", got, want)
 	}
 }
 
-var errNoStat = errors.New("no answer")
+// TestRoom closes the door before the broker refuses anything.
+func TestRoom(t *testing.T) {
+	disk := newFakeDisk(doorReserve)
+	b := open(t, Config{Dir: t.TempDir(), free: disk.free})
+	if err := b.Room(); err != nil {
+		t.Errorf("just enough room: %v", err)
+	}
+	disk.bytes.Store(doorReserve - 1)
+	if err := b.Room(); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("no room: %v", err)
+	}
+	createTopic(t, b.Addr(), 1, nil)
+	produce(t, b.Addr(), kgo.StringRecord("what was taken in goes on"))
+	disk.unknown.Store(true)
+	if err := b.Room(); err != nil {
+		t.Errorf("room unknown: %v", err)
+	}
+}
 
 func TestFreeBytes(t *testing.T) {
 	if n, err := freeBytes(t.TempDir()); err != nil || n == 0 {

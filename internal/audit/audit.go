@@ -1,0 +1,150 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/bluetick/bluetick/schemas"
+	"github.com/bluetick/bluetick/sink"
+	"github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+// maxExamples bounds the differences that are named; all are counted.
+const maxExamples = 100
+
+// Difference is one number on which the two sides do not agree.
+type Difference struct {
+	Account  string
+	Channel  string
+	Campaign string
+	Minute   time.Time
+	// Source is the partition of events.
+	Source int32
+	// Column is a column of panes; of a histogram with the bucket, from 0, of a
+	// map with the key.
+	Column string
+	// Pane is the number in panes, Messages the one from v_messages.
+	Pane     int64
+	Messages int64
+}
+
+// String is the difference on one line.
+func (d Difference) String() string {
+	return fmt.Sprintf("%s %s %q %s p%d %s: %d in panes, %d by v_messages",
+		d.Account, d.Channel, d.Campaign, d.Minute.UTC().Format(time.RFC3339), d.Source, d.Column, d.Pane, d.Messages)
+}
+
+// Report is what an audit found.
+type Report struct {
+	At    time.Time
+	Epoch uint32
+	// Cuts are the cuts of the source partitions, see the package comment.
+	Cuts []uint64
+	// Compared is the number of panes compared. LeftOut and Expired are those
+	// that took no part: touched since the cut, or older than the events.
+	Compared uint64
+	LeftOut  uint64
+	Expired  uint64
+	// Relapsed is the number of messages that came back after they were forgotten.
+	Relapsed uint64
+	// Differences counts every number that differs; Examples names the first.
+	Differences uint64
+	Examples    []Difference
+}
+
+// Run audits the database of conn, whose migrations are up to date, and records
+// the run in `audits` at the time now. A Report with differences is no error.
+func Run(ctx context.Context, conn driver.Conn, now time.Time) (Report, error) {
+	r := Report{At: now.UTC()}
+	if err := conn.QueryRow(ctx, "SELECT epoch FROM v_watermark").Scan(&r.Epoch); err != nil {
+		return r, fmt.Errorf("audit: read epoch: %w", err)
+	}
+	var err error
+	if r.Cuts, err = cuts(ctx, conn, r.Epoch); err != nil {
+		return r, fmt.Errorf("audit: %w", err)
+	}
+	floor, err := oldest(ctx, conn, now)
+	if err != nil {
+		return r, fmt.Errorf("audit: %w", err)
+	}
+	if err := conn.QueryRow(ctx, "SELECT count() FROM v_messages WHERE relapsed = 1 AND message_key IN ("+returning()+")").Scan(&r.Relapsed); err != nil {
+		return r, fmt.Errorf("audit: count relapsed messages: %w", err)
+	}
+	if err := compare(ctx, conn, floor, &r); err != nil {
+		return r, fmt.Errorf("audit: compare: %w", err)
+	}
+	if err := record(ctx, conn, &r); err != nil {
+		return r, fmt.Errorf("audit: record: %w", err)
+	}
+	return r, nil
+}
+
+// cuts returns the cut of each source partition. A partition that has not been
+// heard of in every output partition has the cut 0: nothing of it takes part.
+func cuts(ctx context.Context, conn driver.Conn, epoch uint32) ([]uint64, error) {
+	const query = `
+WITH
+    (SELECT uniqExact(source) FROM progress WHERE stage = {panes:String}) AS outputs,
+    folded AS
+    (
+        SELECT source, if(count() = outputs, min(reached), 0) AS next
+        FROM (SELECT source, output, max(version) AS reached FROM progress WHERE stage = {message:String} AND epoch = {epoch:UInt32} GROUP BY source, output)
+        GROUP BY source
+    ),
+    sunk AS (SELECT source, max(version) AS next FROM progress WHERE stage = {events:String} GROUP BY source)
+SELECT sunk.source AS source, least(sunk.next, folded.next) AS cut
+FROM sunk LEFT JOIN folded ON sunk.source = folded.source
+ORDER BY source`
+	rows, err := conn.Query(ch.Context(ctx, ch.WithParameters(ch.Parameters{
+		"panes": sink.Stage + "/" + schemas.TopicPanes, "events": sink.Stage + "/" + schemas.TopicEvents,
+		"message": schemas.StageMessage, "epoch": strconv.FormatUint(uint64(epoch), 10),
+	})), query)
+	if err != nil {
+		return nil, fmt.Errorf("read cuts: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // rows.Err says it
+	var out []uint64
+	for rows.Next() {
+		var source int32
+		var cut uint64
+		if err := rows.Scan(&source, &cut); err != nil {
+			return nil, fmt.Errorf("read cuts: %w", err)
+		}
+		out = append(slices.Grow(out, 1), make([]uint64, int(source)-len(out)+1)...)
+		out[source] = cut
+	}
+	return out, rows.Err()
+}
+
+// oldest is the first minute, in seconds, whose messages still have all their
+// events; 0 if events are kept for ever. A message's events may lie as far apart
+// as it is remembered.
+func oldest(ctx context.Context, conn driver.Conn, now time.Time) (int64, error) {
+	days, err := clickhouse.TTLDays(ctx, conn, "events")
+	if err != nil || days == 0 {
+		return 0, err
+	}
+	return now.AddDate(0, 0, clickhouse.MemoryDays-days).Unix(), nil
+}
+
+func record(ctx context.Context, conn driver.Conn, r *Report) error {
+	examples := make([]string, len(r.Examples))
+	for i, d := range r.Examples {
+		examples[i] = d.String()
+	}
+	batch, err := conn.PrepareBatch(ctx, "INSERT INTO audits (at, epoch, cuts, compared, left_out, relapsed, expired, differences, examples)")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = batch.Close() }() // after Send it does nothing
+	if err := batch.Append(r.At, r.Epoch, r.Cuts, r.Compared, r.LeftOut, r.Relapsed, r.Expired, r.Differences, examples); err != nil {
+		return err
+	}
+	return batch.Send()
+}

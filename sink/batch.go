@@ -1,0 +1,232 @@
+package sink
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/bluetick/bluetick/schemas"
+	"github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+// Record is one record of a topic. Its Value is not kept.
+type Record struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	Timestamp schemas.Instant
+	// Schema is the header schemas.HeaderSchema.
+	Schema string
+	Value  []byte
+}
+
+// Limits say when a batch is full. Its age is the loop's business: it holds the
+// timer.
+type Limits struct {
+	Rows  int
+	Bytes int
+}
+
+// Batch gathers the rows of the records of one topic. It is pure: it asks for
+// no time and talks to nobody. The zero value is an empty batch without limits.
+type Batch struct {
+	Limits Limits
+
+	events      clickhouse.Events
+	optOuts     clickhouse.OptOuts
+	panes       clickhouse.Panes
+	rates       clickhouse.Rates
+	alerts      clickhouse.Alerts
+	deadLetters clickhouse.DeadLetters
+	progress    map[progressKey]clickhouse.Progress
+	spans       map[int32]span
+	records     int
+	bytes       int
+}
+
+// span is the records of one partition in a batch: [first, last].
+type span struct{ first, last int64 }
+
+type progressKey struct {
+	epoch          uint32
+	stage          string
+	source, output int32
+}
+
+// Empty reports whether nothing was added since the last Take.
+func (b *Batch) Empty() bool { return b.records == 0 }
+
+// Full reports whether the batch should be inserted whatever its age.
+func (b *Batch) Full() bool {
+	return b.records > 0 && (b.records >= b.Limits.Rows || b.bytes >= b.Limits.Bytes)
+}
+
+// Add decodes a record into rows. Records of a partition come in the order of
+// their offsets. What cannot be decoded becomes a dead letter; rejected is its
+// reason, else "".
+func (b *Batch) Add(r Record) (rejected string) {
+	b.records++
+	b.bytes += len(r.Value)
+	if b.spans == nil {
+		b.spans = map[int32]span{}
+	}
+	s, ok := b.spans[r.Partition]
+	if !ok {
+		s.first = r.Offset
+	}
+	s.last = r.Offset
+	b.spans[r.Partition] = s
+
+	err := b.decode(r)
+	if err == nil {
+		return ""
+	}
+	reason := ReasonDecode
+	if errors.Is(err, errSchema) {
+		reason = ReasonSchema
+	}
+	b.deadLetters = append(b.deadLetters, clickhouse.DeadLetter{
+		Letter: schemas.DeadLetter{
+			Stage: Stage, Source: r.Topic, Reason: reason, Detail: err.Error(),
+			Where:      fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset),
+			ReceivedAt: r.Timestamp,
+		},
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Size: len(r.Value), Digest: digest(r.Value),
+	})
+	return reason
+}
+
+// Stage is the name under which the sink signs dead letters and, with a slash
+// and the topic, its positions.
+const Stage = "sink"
+
+// Reasons for which the sink gives up a record.
+const (
+	ReasonSchema = "schema" // the topic holds no such records
+	ReasonDecode = "decode" // it cannot be read
+)
+
+var errSchema = errors.New("schema does not belong in this topic")
+
+func (b *Batch) decode(r Record) error {
+	switch [2]string{r.Topic, r.Schema} {
+	case [2]string{schemas.TopicEvents, schemas.SchemaEvent}:
+		return add(r, &b.events, func(v []byte) (clickhouse.Event, error) {
+			e, err := schemas.DecodeEvent(v)
+			if err = cmp.Or(err, inCalendar(e.ReceivedAt.Seconds())); err == nil {
+				b.optOuts = append(b.optOuts, clickhouse.OptOutsOf(&e)...)
+			}
+			return clickhouse.Event{Event: e, Partition: r.Partition, Offset: r.Offset}, err
+		})
+	case [2]string{schemas.TopicPanes, schemas.SchemaPane}:
+		return add(r, &b.panes, func(v []byte) (schemas.Pane, error) {
+			p, err := schemas.DecodePane(v)
+			return p, cmp.Or(err, inCalendar(p.Minute))
+		})
+	case [2]string{schemas.TopicRates, schemas.SchemaRate}:
+		return add(r, &b.rates, func(v []byte) (schemas.Rate, error) {
+			x, err := schemas.DecodeRate(v)
+			return x, cmp.Or(err, inCalendar(x.At))
+		})
+	case [2]string{schemas.TopicAlerts, schemas.SchemaTransition}:
+		return add(r, &b.alerts, func(v []byte) (schemas.Transition, error) {
+			t, err := schemas.DecodeTransition(v)
+			return t, cmp.Or(err, inCalendar(t.At), inCalendar(t.OpenedAt), inCalendar(t.Since))
+		})
+	case [2]string{schemas.TopicDeadLetters, schemas.SchemaDeadLetter}:
+		return add(r, &b.deadLetters, func(v []byte) (clickhouse.DeadLetter, error) {
+			d, err := schemas.DecodeDeadLetter(v)
+			item := d.Item
+			d.Item = nil
+			return clickhouse.DeadLetter{Letter: d, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Size: len(item), Digest: digest(item)}, err
+		})
+	case [2]string{schemas.TopicPanes, schemas.SchemaProgress}, [2]string{schemas.TopicRates, schemas.SchemaProgress}:
+		return b.addProgress(r)
+	default:
+		return fmt.Errorf("%w: %q in %s", errSchema, r.Schema, r.Topic)
+	}
+}
+
+func add[T any, S ~[]T](r Record, rows *S, decode func([]byte) (T, error)) error {
+	row, err := decode(r.Value)
+	if err != nil {
+		return err
+	}
+	*rows = append(*rows, row)
+	return nil
+}
+
+// inCalendar checks a time, in seconds, against the range of DateTime.
+func inCalendar(seconds int64) error {
+	if seconds < 0 || seconds > math.MaxUint32 {
+		return fmt.Errorf("time %d is outside the years 1970 to 2106", seconds)
+	}
+	return nil
+}
+
+// addProgress keeps the furthest Progress of each key: only that one is true of
+// the batch as a whole.
+func (b *Batch) addProgress(r Record) error {
+	p, err := schemas.DecodeProgress(r.Value)
+	if err != nil {
+		return err
+	}
+	if b.progress == nil {
+		b.progress = map[progressKey]clickhouse.Progress{}
+	}
+	key := progressKey{p.Epoch, p.Stage, p.Source, r.Partition}
+	if old, ok := b.progress[key]; ok {
+		p.NextOffset = max(p.NextOffset, old.NextOffset)
+		p.CompleteTo = max(p.CompleteTo, old.CompleteTo)
+	}
+	b.progress[key] = clickhouse.Progress{Progress: p, Output: r.Partition}
+	return nil
+}
+
+func digest(b []byte) schemas.Key {
+	sum := sha256.Sum256(b)
+	return schemas.Key(sum[:len(schemas.Key{})])
+}
+
+// Frozen is a batch that no longer changes.
+type Frozen struct {
+	// Rows in the order in which they must be inserted; none is empty.
+	Rows []clickhouse.Rows
+	// Progress of stages, to be inserted after Rows.
+	Progress clickhouse.Progresses
+	// Token names the records of the batch: partition:first-last, sorted.
+	Token string
+	// Next is the offset after the last record of each partition.
+	Next    map[int32]int64
+	Records int
+	Bytes   int
+}
+
+// Take freezes the batch and leaves an empty one.
+func (b *Batch) Take() Frozen {
+	f := Frozen{Next: make(map[int32]int64, len(b.spans)), Records: b.records, Bytes: b.bytes}
+	for _, rows := range []clickhouse.Rows{b.events, b.optOuts, b.panes, b.rates, b.alerts, b.deadLetters} {
+		if rows.Len() > 0 {
+			f.Rows = append(f.Rows, rows)
+		}
+	}
+	for _, p := range b.progress {
+		f.Progress = append(f.Progress, p)
+	}
+	slices.SortFunc(f.Progress, func(a, b clickhouse.Progress) int {
+		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Output, b.Output))
+	})
+	var spans []string
+	for p, s := range b.spans {
+		f.Next[p] = s.last + 1
+		spans = append(spans, fmt.Sprintf("%d:%d-%d", p, s.first, s.last))
+	}
+	slices.Sort(spans)
+	f.Token = strings.Join(spans, ",")
+	*b = Batch{Limits: b.Limits}
+	return f
+}

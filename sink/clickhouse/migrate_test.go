@@ -1,0 +1,131 @@
+package clickhouse
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
+	"github.com/bluetick/bluetick/internal/embedded/clickhouse/chtest"
+)
+
+func testNow() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+// migrated returns a connection to a new, migrated database.
+func migrated(t testing.TB, engine *embedded.Engine) driver.Conn {
+	t.Helper()
+	if _, err := Migrate(t.Context(), config(engine, TTL{})); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := Connect(t.Context(), engine.ClientOptions("bluetick"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
+func config(engine *embedded.Engine, ttl TTL) MigrateConfig {
+	return MigrateConfig{Options: engine.ClientOptions("bluetick"), TTL: ttl, Epoch: 1, Now: testNow()}
+}
+
+// value is the first column of a query's only row.
+func value[T any](t testing.TB, conn driver.Conn, query string, args ...any) T {
+	t.Helper()
+	var v T
+	if err := conn.QueryRow(t.Context(), query, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return v
+}
+
+func TestMigrate(t *testing.T) {
+	engine := chtest.Open(t)
+	applied, err := Migrate(t.Context(), config(engine, TTL{EventsDays: 400, DeadLettersDays: 90}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Migrations(TTL{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(applied) != len(all) {
+		t.Fatalf("applied %v, want all %d", applied, len(all))
+	}
+	conn := migrated(t, engine) // again, with other TTLs
+	if n := value[uint64](t, conn, "SELECT count() FROM schema_migrations"); int(n) != len(all) {
+		t.Errorf("recorded %d migrations, want %d once", n, len(all))
+	}
+	if days, err := TTLDays(t.Context(), conn, "events"); err != nil || days != 0 {
+		t.Errorf("TTL of events is %d days after migrating with none (%v)", days, err)
+	}
+	if n := value[int64](t, conn, "SELECT count() - uniqExact(metric, channel, tier, age, source) FROM benchmarks"); n != 0 {
+		t.Errorf("%d benchmarks were inserted twice", n)
+	}
+	if n := value[uint64](t, conn, "SELECT count() FROM epochs"); n != 1 {
+		t.Errorf("%d epochs were activated", n)
+	}
+
+	t.Run("every table and column says what it means", func(t *testing.T) {
+		rows, err := conn.Query(t.Context(), `
+			SELECT concat(table, '.', name) FROM system.columns WHERE database = 'bluetick' AND comment = ''
+			UNION ALL SELECT name FROM system.tables WHERE database = 'bluetick' AND comment = ''`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				t.Fatal(err)
+			}
+			t.Errorf("%s has no comment", name)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("no view but v_freshness asks for the time", func(t *testing.T) {
+		for _, m := range all {
+			for _, s := range m.Statements {
+				if strings.Contains(s, "now(") || strings.Contains(s, "now64(") || strings.Contains(s, "today(") {
+					t.Errorf("%s asks for the time", m.Name)
+				}
+			}
+		}
+	})
+	t.Run("a changed migration is refused", func(t *testing.T) {
+		if err := conn.Exec(t.Context(), "INSERT INTO schema_migrations (number, name, checksum) VALUES (1, 'x', 'other')"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Migrate(t.Context(), config(engine, TTL{})); err == nil || !strings.Contains(err.Error(), "migration 1") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestAgree(t *testing.T) {
+	all := []Migration{{Number: 1, Checksum: "a"}, {Number: 2, Checksum: "b"}}
+	for name, c := range map[string]struct {
+		recorded map[uint32]string
+		want     string
+	}{
+		"new":     {nil, ""},
+		"partly":  {map[uint32]string{1: "a"}, ""},
+		"all":     {map[uint32]string{1: "a", 2: "b"}, ""},
+		"changed": {map[uint32]string{1: "a", 2: "x"}, "migration 2 was applied with another text"},
+		"newer":   {map[uint32]string{3: "c"}, "use a newer build"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := agree(all, c.recorded)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package clickhouse
+
+import (
+	"fmt"
+	"strings"
+	"text/template"
+
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// MemoryDays is how long the message fold certainly remembers a message after
+// the later of its first event and its send time: horizon, greatest age of an
+// accepted event and ten days to spare, less one because the fold forgets by
+// whole days of its own clock.
+const MemoryDays = schemas.HorizonDays + 10 + 10 - 1
+
+// TTL says how many days rows are kept; 0 keeps them for ever.
+type TTL struct {
+	EventsDays      int
+	DeadLettersDays int
+}
+
+// maxTTLDays keeps the end of a row's life within DateTime, which ends in 2106
+// and then starts again in 1970: the row would be deleted at once.
+const maxTTLDays = 10_000
+
+func (t TTL) validate() error {
+	for _, d := range []int{t.EventsDays, t.DeadLettersDays} {
+		if d < 0 || d > maxTTLDays {
+			return fmt.Errorf("TTL of %d days: want 0 (keep) to %d", d, maxTTLDays)
+		}
+	}
+	return nil
+}
+
+// render fills the template of one migration. Constants of schemas end up in
+// the text and so in its checksum: a build that counts otherwise cannot pass
+// for the one that made the views.
+func render(name, text string, ttl TTL) (string, error) {
+	t, err := template.New(name).Option("missingkey=error").Funcs(functions()).Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("parse migration: %w", err)
+	}
+	var b strings.Builder
+	if err := t.Execute(&b, ttl); err != nil {
+		return "", fmt.Errorf("render migration: %w", err)
+	}
+	return b.String(), nil
+}
+
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"about": about, "ageWords": ageWords, "buckets": func() int { return schemas.Buckets },
+		"countColumns": countColumns, "currentEpoch": func() string { return currentEpoch },
+		"delay": delay, "dimension": dimension, "edges": edges, "histogram": histogramComment,
+		"horizonDays": func() int { return schemas.HorizonDays }, "inTime": inTime, "isLate": isLate,
+		"memoryDays": func() int { return MemoryDays }, "metricDenominators": metricDenominators,
+		"metricNames": metricNames, "metricNumerators": metricNumerators,
+		"never": func() string { return never }, "otherFailure": func() string { return schemas.FailOther },
+		"outcomeAt": outcomeAt, "rateColumns": rateColumns, "rateDefaults": rateDefaults,
+		"rateExpressions": rateExpressions, "renameTotals": renameTotals, "sumAtAge": sumAtAge,
+		"sumOver": sumOver, "sumSigned": sumSigned, "sumTotals": sumTotals, "sumUpto": sumUpto, "ttl": ttlClause,
+		"wilsonHigh": wilsonHigh, "wilsonLow": wilsonLow, "withheld": withheld,
+	}
+}
+
+const (
+	// currentEpoch is the epoch that counts.
+	currentEpoch = "(SELECT argMax(epochs.epoch, sequence) FROM epochs)"
+	// never is a time that is absent: the greatest Int64.
+	never = "9223372036854775807"
+)
+
+// ttlClause is the TTL of a table, a line of its own.
+func ttlClause(column string, days int) string {
+	if days <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("TTL toDateTime(%s) + toIntervalDay(%d)\n", column, days)
+}
+
+func edges() string {
+	var s []string
+	for _, e := range schemas.Edges() {
+		s = append(s, fmt.Sprint(e))
+	}
+	return "[" + strings.Join(s, ", ") + "]"
+}
+
+func withheld() string { return "'" + strings.Join(schemas.WithheldCategories(), "', '") + "'" }
+
+// dimension picks a field of a message among its events: a value rather than
+// none, any rather than (other), then the least order.
+func dimension(field, order string) string {
+	return fmt.Sprintf("argMinIf(%[1]s, %[2]s + if(%[1]s = '%[3]s', bitShiftLeft(toUInt256(1), 224), 0), %[1]s != '') AS d_%[1]s",
+		field, order, schemas.OtherValue)
+}
+
+// isLate is 1 if the fact lies beyond the horizon; inTime its time if not.
+func isLate(fact string) string {
+	return fmt.Sprintf("(f_%[1]s < never AND f_%[1]s - send > %[2]d)", fact, schemas.HorizonSeconds)
+}
+
+func inTime(fact string) string {
+	return fmt.Sprintf("if(f_%[1]s - send > %[2]d, never, f_%[1]s)", fact, schemas.HorizonSeconds)
+}
+
+func outcomeAt(time string) string {
+	return fmt.Sprintf("if(%[1]s = never, NULL, toDateTime(%[1]s, 'UTC'))", time)
+}
+
+func delay(time string) string {
+	return fmt.Sprintf("if(%[1]s = never, NULL, toUInt32(greatest(0, %[1]s - send)))", time)
+}
+
+// ageWords is an age in seconds for people.
+func ageWords(age string) string {
+	return fmt.Sprintf("multiIf(%[1]s > 86400 AND %[1]s %% 86400 = 0, concat(toString(intDiv(%[1]s, 86400)), ' d'), "+
+		"%[1]s %% 3600 = 0, concat(toString(intDiv(%[1]s, 3600)), ' h'), concat(toString(intDiv(%[1]s, 60)), ' min'))", age)
+}

@@ -1,0 +1,80 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+// Config is what may be chosen. Default has good values.
+type Config struct {
+	// Limits of a batch: 50,000 rows keep an insert well below a second and its
+	// memory below 100 MB; 16 MiB the same for large records.
+	Limits Limits
+	// Linger is how long the first record of a batch waits for others: it bounds
+	// both the freshness of the tables and the number of inserts.
+	Linger time.Duration
+	// Heartbeat is how often the position of an idle topic is written, so that
+	// v_freshness can tell idle from stopped.
+	Heartbeat time.Duration
+	// InsertTimeout bounds one attempt; what it cuts off is repeated.
+	InsertTimeout time.Duration
+	// StopTimeout bounds the last insert after the context has ended.
+	StopTimeout time.Duration
+	// AcceptGap goes on where retention has deleted records before they came to
+	// ClickHouse.
+	AcceptGap bool
+}
+
+// Default returns the usual configuration.
+func Default() Config {
+	return Config{
+		Limits: Limits{Rows: 50_000, Bytes: 16 << 20},
+		Linger: time.Second, Heartbeat: 5 * time.Second,
+		InsertTimeout: time.Minute, StopTimeout: 10 * time.Second,
+	}
+}
+
+// Validate reports every mistake at once.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Limits.Rows < 1 || c.Limits.Bytes < 1 {
+		errs = append(errs, fmt.Errorf("sink limits: %d rows, %d bytes: want at least 1", c.Limits.Rows, c.Limits.Bytes))
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"linger", c.Linger}, {"heartbeat", c.Heartbeat}, {"insert_timeout", c.InsertTimeout}, {"stop_timeout", c.StopTimeout}} {
+		if d.value <= 0 {
+			errs = append(errs, fmt.Errorf("sink %s: %v: want more than 0", d.name, d.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Store is where rows go; *clickhouse.Client is one. Its errors are told apart
+// by clickhouse.Classify.
+type Store interface {
+	Insert(ctx context.Context, rows clickhouse.Rows, token string) error
+	Positions(ctx context.Context, stage string) (map[int32]clickhouse.Position, error)
+}
+
+// Deps is what the sink works with.
+type Deps struct {
+	// Brokers are host:port addresses; Options what else a Kafka client needs,
+	// e.g. for TLS and SASL.
+	Brokers []string
+	Options []kgo.Opt
+	Store   Store
+	// Now stamps positions and measures freshness; it may be virtual.
+	Now        func() time.Time
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}

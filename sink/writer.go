@@ -1,0 +1,259 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/bluetick/bluetick/schemas"
+	"github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+// maxPoll bounds how far a batch overshoots its limit of rows.
+const maxPoll = 5_000
+
+// writer carries one topic. All fields are owned by the goroutine of run.
+type writer struct {
+	topic   string
+	topicID string
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	metrics *metrics
+
+	client     *kgo.Client
+	partitions map[int32]*partition
+	batch      Batch
+	// linger ends when the batch has to be inserted; nil while it is empty.
+	linger context.Context
+	// unlinger frees linger's timer.
+	unlinger context.CancelFunc
+	// age measures the batch from its first record.
+	age *prometheus.Timer
+}
+
+// partition is how far the sink has come in one partition.
+type partition struct {
+	// next is the first offset not yet in ClickHouse, fetched the first not yet
+	// in the batch, end the end of the log as last heard of.
+	next, fetched, end int64
+	// newest is the timestamp of the newest record fetched.
+	newest schemas.Instant
+}
+
+func (w *writer) stage() string { return Stage + "/" + w.topic }
+
+// run is the loop. It returns nil when ctx has ended and the last batch is in.
+func (w *writer) run(ctx context.Context) error {
+	w.batch.Limits = w.cfg.Limits
+	if err := w.open(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // nothing was begun
+		}
+		return err
+	}
+	defer w.client.Close()
+	// Inserts outlive ctx: a frozen batch is finished, not abandoned.
+	insert, cancel := outliving(ctx, w.cfg.StopTimeout)
+	defer cancel()
+	defer w.empty()
+	if err := w.heartbeat(insert); err != nil { // every partition has a position from the start
+		return err
+	}
+	for ctx.Err() == nil {
+		due, err := w.poll(ctx)
+		if err == nil {
+			err = w.work(insert, due)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.flush(insert)
+}
+
+// outliving returns a context that ends a while after ctx has.
+func outliving(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(ctx, func() {
+		time.AfterFunc(while, func() { cancel(errors.New("no time left to insert the last batch: it will be read again")) })
+	})
+	return out, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// poll adds what has been fetched to the batch. due says that the batch has
+// lingered long enough or, if it is empty, that the topic has been idle for a
+// heartbeat.
+func (w *writer) poll(ctx context.Context) (due bool, err error) {
+	wait, cancel := w.linger, context.CancelFunc(func() {})
+	if wait == nil {
+		wait, cancel = context.WithTimeout(ctx, w.cfg.Heartbeat)
+	}
+	defer cancel()
+	fetches := w.client.PollRecords(wait, maxPoll)
+	for _, e := range fetches.Errors() {
+		if errors.Is(e.Err, context.DeadlineExceeded) || ctx.Err() != nil {
+			continue
+		}
+		return false, fetchError(e)
+	}
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		at := w.partitions[p.Partition]
+		if at == nil {
+			return // kgo reports the end of the wait as a partition of its own
+		}
+		at.end = max(at.end, p.HighWatermark)
+		for _, r := range p.Records {
+			w.add(ctx, at, r)
+		}
+		w.metrics.lag.WithLabelValues(w.topic, strconv.Itoa(int(p.Partition))).Set(float64(at.end - at.next))
+	})
+	return wait.Err() != nil, nil
+}
+
+func fetchError(e kgo.FetchError) error {
+	if errors.Is(e.Err, kerr.OffsetOutOfRange) {
+		return fmt.Errorf("fetch partition %d: %w: retention has deleted records before they came to ClickHouse, or the topic was made anew; a restart says which", e.Partition, e.Err)
+	}
+	return fmt.Errorf("fetch partition %d: %w", e.Partition, e.Err)
+}
+
+func (w *writer) add(ctx context.Context, at *partition, r *kgo.Record) {
+	if w.linger == nil {
+		w.linger, w.unlinger = context.WithTimeout(ctx, w.cfg.Linger)
+		w.age = prometheus.NewTimer(w.metrics.age.WithLabelValues(w.topic))
+	}
+	stamp := schemas.InstantOf(r.Timestamp)
+	reason := w.batch.Add(Record{
+		Topic: w.topic, Partition: r.Partition, Offset: r.Offset, Timestamp: stamp, Schema: schemaOf(r), Value: r.Value,
+	})
+	if reason != "" {
+		w.metrics.dropped.WithLabelValues(w.topic, reason).Inc()
+		w.log.Warn("record cannot be decoded", "partition", r.Partition, "offset", r.Offset, "reason", reason)
+	}
+	w.metrics.received.WithLabelValues(w.topic).Inc()
+	at.fetched = r.Offset + 1
+	at.newest = max(at.newest, stamp)
+}
+
+func schemaOf(r *kgo.Record) string {
+	for _, h := range r.Headers {
+		if h.Key == schemas.HeaderSchema {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// work inserts the batch if it is full or due.
+func (w *writer) work(ctx context.Context, due bool) error {
+	switch {
+	case w.batch.Empty() && due:
+		return w.heartbeat(ctx)
+	case w.batch.Full(), !w.batch.Empty() && due:
+		return w.flush(ctx)
+	default:
+		return nil
+	}
+}
+
+// empty forgets the batch's timers.
+func (w *writer) empty() {
+	if w.unlinger != nil {
+		w.unlinger()
+	}
+	w.linger, w.unlinger, w.age = nil, nil, nil
+}
+
+// flush freezes the batch and inserts it: rows, then what the stages say of
+// their progress and the positions (S1, S2).
+func (w *writer) flush(ctx context.Context) error {
+	if w.batch.Empty() {
+		return nil
+	}
+	f := w.batch.Take()
+	for _, rows := range f.Rows {
+		if err := w.insert(ctx, rows, f.Token); err != nil {
+			return err
+		}
+	}
+	progress := append(f.Progress, w.positions()...)
+	if err := w.insert(ctx, progress, f.Token); err != nil {
+		return err
+	}
+	w.acknowledged(&f)
+	w.empty()
+	return nil
+}
+
+// insert repeats the same rows until they are acknowledged (S3). A repeat is
+// harmless, also where the attempt before it went through (S4).
+func (w *writer) insert(ctx context.Context, rows clickhouse.Rows, token string) error {
+	table := rows.Table()
+	token = fmt.Sprintf("%s/%s/%s/%s", w.topic, w.topicID, token, table)
+	return w.retry(ctx, fmt.Sprintf("insert %s [%s]", table, token), func(ctx context.Context) error {
+		timer := prometheus.NewTimer(w.metrics.duration.WithLabelValues(table))
+		if err := w.deps.Store.Insert(ctx, rows, token); err != nil {
+			return err
+		}
+		timer.ObserveDuration()
+		w.metrics.inserted.WithLabelValues(table).Add(float64(rows.Len()))
+		return nil
+	})
+}
+
+// acknowledged takes note of an inserted batch.
+func (w *writer) acknowledged(f *Frozen) {
+	now := schemas.InstantOf(w.deps.Now())
+	for p, next := range f.Next {
+		at := w.partitions[p]
+		at.next = next
+		w.metrics.lag.WithLabelValues(w.topic, strconv.Itoa(int(p))).Set(float64(at.end - at.next))
+	}
+	w.metrics.rows.WithLabelValues(w.topic).Observe(float64(f.Records))
+	w.metrics.bytes.WithLabelValues(w.topic).Observe(float64(f.Bytes))
+	w.age.ObserveDuration()
+	for _, rows := range f.Rows {
+		events, _ := rows.(clickhouse.Events)
+		for i := range events {
+			w.metrics.freshness.Observe(float64(now-events[i].ReceivedAt) / 1000)
+		}
+	}
+}
+
+// heartbeat writes the positions of an idle topic.
+func (w *writer) heartbeat(ctx context.Context) error {
+	return w.insert(ctx, w.positions(), "heartbeat "+w.deps.Now().UTC().Format(time.RFC3339Nano))
+}
+
+// positions are the rows that say how far the sink is once everything fetched
+// is inserted. At the end of the log that is now, behind it the time of the
+// newest record.
+func (w *writer) positions() clickhouse.Progresses {
+	now := schemas.InstantOf(w.deps.Now())
+	rows := make(clickhouse.Progresses, 0, len(w.partitions))
+	for p := range int32(len(w.partitions)) {
+		at := w.partitions[p]
+		complete := now
+		if at.fetched < at.end {
+			complete = at.newest
+		}
+		rows = append(rows, clickhouse.Progress{
+			Progress: schemas.Progress{
+				Stage: w.stage(), Source: p, Sources: int32(len(w.partitions)), NextOffset: at.fetched, CompleteTo: complete,
+			},
+			TopicID: w.topicID,
+		})
+	}
+	return rows
+}
