@@ -33,7 +33,8 @@ type Row struct {
 type Fold interface {
 	// Apply folds one record into the state and marks what it changed dirty. An
 	// error of type *Reject drops the record into a dead letter; any other
-	// error stops the task before the record is part of any checkpoint.
+	// error stops the task before the record is part of any checkpoint. A
+	// rejected record leaves the state as it was.
 	Apply(r Record) error
 	// Dirty is the number of rows Drain would return.
 	Dirty() int
@@ -46,6 +47,7 @@ type Fold interface {
 	Save() error
 	// CompleteTo turns the runtime's own belief into what this stage's Progress
 	// says: the message fold returns it unchanged, the roll-up its last closed at.
+	// Zero means unknown, both ways; no Progress is sent then.
 	CompleteTo(own schemas.Instant) schemas.Instant
 	// DClock is the fold's D-clock: the running maximum of min(received_at,
 	// record timestamp) over the records applied; a stage that reads derived

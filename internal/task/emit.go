@@ -1,0 +1,137 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// producerOpts of a stage's one producer. Idempotent with acks from all in-sync
+// replicas is kgo's default and said here all the same, because I3 needs it.
+func producerOpts() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(partitioner{murmur2: kgo.StickyKeyPartitioner(nil)}),
+		// A flush waits for its last record, so a long linger only adds to it.
+		kgo.ProducerLinger(2 * time.Millisecond),
+	}
+}
+
+// partitioner sends a record with a key where every Kafka client would (murmur2)
+// and one without to the partition it names.
+type partitioner struct{ murmur2 kgo.Partitioner }
+
+// ForTopic implements kgo.Partitioner.
+func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	return topicPartitioner{p.murmur2.ForTopic(topic)}
+}
+
+type topicPartitioner struct{ murmur2 kgo.TopicPartitioner }
+
+// RequiresConsistency implements kgo.TopicPartitioner: a partition that is away
+// is waited for, never replaced by another.
+func (topicPartitioner) RequiresConsistency(*kgo.Record) bool { return true }
+
+// Partition implements kgo.TopicPartitioner.
+func (p topicPartitioner) Partition(r *kgo.Record, n int) int {
+	if r.Key == nil {
+		return int(r.Partition)
+	}
+	return p.murmur2.Partition(r, n)
+}
+
+// kafkaEmitter is the Emitter of all tasks of a stage.
+type kafkaEmitter struct {
+	client *kgo.Client
+	now    func() time.Time
+	// output is the topic of Progress with its number of partitions; "" if the
+	// stage has none.
+	output     string
+	partitions int32
+}
+
+func record(topic, schema string, key, value []byte, at time.Time) *kgo.Record {
+	return &kgo.Record{
+		Topic: topic, Key: key, Value: value, Timestamp: at,
+		Headers: []kgo.RecordHeader{{Key: schemas.HeaderSchema, Value: []byte(schema)}},
+	}
+}
+
+// Emit implements Emitter.
+func (e *kafkaEmitter) Emit(ctx context.Context, rows []Row) error {
+	now := e.now()
+	a := newAcks(len(rows))
+	for _, r := range rows {
+		if r.Key == nil {
+			return fmt.Errorf("BUG: row of %s without a key", r.Topic)
+		}
+		// Blocks while kgo's buffer is full, which bounds memory.
+		e.client.Produce(ctx, record(r.Topic, r.Schema, r.Key, r.Value, now), a.done)
+	}
+	return a.wait(ctx)
+}
+
+// Progress implements Emitter.
+func (e *kafkaEmitter) Progress(ctx context.Context, p schemas.Progress) error {
+	if e.output == "" {
+		return nil
+	}
+	now, value := e.now(), schemas.EncodeProgress(&p)
+	a := newAcks(int(e.partitions))
+	for i := range e.partitions {
+		r := record(e.output, schemas.SchemaProgress, nil, value, now)
+		r.Partition = i
+		e.client.Produce(ctx, r, a.done)
+	}
+	return a.wait(ctx)
+}
+
+// acks collects the answers to a number of records.
+type acks struct {
+	all chan struct{} // closed by the last answer
+	mu  struct {
+		sync.Mutex
+		left  int
+		first error
+	}
+}
+
+func newAcks(n int) *acks {
+	a := &acks{all: make(chan struct{})}
+	a.mu.left = n
+	if n == 0 {
+		close(a.all)
+	}
+	return a
+}
+
+func (a *acks) done(r *kgo.Record, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil && a.mu.first == nil {
+		a.mu.first = fmt.Errorf("produce to %s: %w", r.Topic, err)
+	}
+	if a.mu.left--; a.mu.left == 0 {
+		close(a.all)
+	}
+}
+
+// wait returns the first error. It has its own eye on ctx because kgo's
+// idempotent producer never gives up a record it has sent once, whatever the
+// record's context says; a record that arrives after all is a truth of its
+// offset (I2).
+func (a *acks) wait(ctx context.Context) error {
+	select {
+	case <-a.all:
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.mu.first
+	case <-ctx.Done():
+		return fmt.Errorf("wait for acknowledgements: %w", context.Cause(ctx))
+	}
+}
