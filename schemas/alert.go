@@ -35,8 +35,8 @@ type Transition struct {
 	// Reason is the closed word that explains the decision.
 	Reason string
 	// Metric is the rate judged, e.g. "opt_out_rate"; N its denominator and K
-	// its numerator over the cohorts the statistic has consumed since its last
-	// reset.
+	// its numerator over the cohorts since the evidence began (Since), so that
+	// months of quiet before do not dilute what the row says.
 	Metric string
 	N      int64
 	K      int64
@@ -49,7 +49,8 @@ type Transition struct {
 	// Statistic is log of the test statistic, Threshold the log of A.
 	Statistic float64
 	Threshold float64
-	// Since is the send minute, in seconds, of the first cohort that counts.
+	// Since is the send minute, in seconds, of the first cohort in N and K: where
+	// the evidence began.
 	Since int64
 	// SQL reproduces the numbers.
 	SQL string

@@ -1,0 +1,400 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/bluetick/bluetick/internal/store"
+	"github.com/bluetick/bluetick/internal/task"
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// forgetAfter is how long, in seconds, a series is remembered after its last
+// cohort: longer than a row of rates can be read (6 days), so that no repeated
+// row is taken for a new one.
+const forgetAfter = 8 * 24 * 3600
+
+// activeFor is how long after its last cohort, in seconds, a series counts in
+// its account's threshold.
+const activeFor = 24 * 3600
+
+// sweepEvery is how often, in seconds of event time, series are looked through.
+const sweepEvery = 3600
+
+// NewFold returns the factory of alert folds. A mistake in cfg or deps is the
+// error of every fold it opens; Config.Validate tells beforehand.
+func NewFold(cfg Config, deps Deps) task.NewFold {
+	if cfg.MaxSeries == 0 {
+		cfg.MaxSeries = DefaultMaxSeries
+	}
+	err := cfg.Validate()
+	if err == nil {
+		err = deps.validate()
+	}
+	var m *meters
+	if err == nil {
+		m, err = newMeters(deps.Registerer)
+	}
+	return func(src task.Source, st store.State) (task.Fold, error) {
+		if err != nil {
+			return nil, err
+		}
+		f := &fold{
+			cfg: cfg, deps: deps, src: src, st: st, meters: m,
+			log:    deps.Log.With("component", "alert", "partition", src.Partition),
+			plans:  channelPlans{},
+			series: map[seriesID]*series{}, firing: map[seriesID]*series{}, dirty: map[seriesID]struct{}{},
+			active: map[accountRule]int{},
+			meta:   meta{heard: map[int32]schemas.Instant{}},
+		}
+		if err := f.load(); err != nil {
+			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
+		}
+		return f, nil
+	}
+}
+
+var (
+	_ task.Fold  = (*fold)(nil)
+	_ task.Actor = (*fold)(nil)
+)
+
+type accountRule struct{ account, rule string }
+
+// fold is the alert stage of one partition of rates. One goroutine owns it.
+type fold struct {
+	cfg    Config
+	deps   Deps
+	src    task.Source
+	st     store.State
+	meters *meters
+	log    *slog.Logger
+	plans  channelPlans
+
+	meta
+	series map[seriesID]*series
+	// firing and active are indexes of series: the open incidents, and how many
+	// series per account and rule count in the threshold.
+	firing map[seriesID]*series
+	active map[accountRule]int
+	dirty  map[seriesID]struct{}
+	// full is whether the limit of series has been reported.
+	full bool
+	// stored is how many transitions the stored outbox has.
+	stored int
+	// outbox holds, in order, transitions not yet emitted, and emitted ones
+	// whose notification is pending.
+	outbox []*entry
+}
+
+// Apply folds one record of rates.
+func (f *fold) Apply(r task.Record) error {
+	switch r.Schema {
+	case schemas.SchemaRate:
+		rate, err := schemas.DecodeRate(r.Value)
+		if err != nil {
+			return &task.Reject{Reason: "undecodable", Err: err}
+		}
+		if rate.Epoch == f.src.Epoch {
+			f.dClock = max(f.dClock, min(rate.DClock, r.Timestamp))
+			f.rate(&rate, r.Offset)
+		}
+	case schemas.SchemaProgress:
+		p, err := schemas.DecodeProgress(r.Value)
+		if err != nil {
+			return &task.Reject{Reason: "undecodable", Err: err}
+		}
+		if p.Epoch == f.src.Epoch && p.Stage == schemas.StageRollup {
+			f.progress(&p, r.Offset)
+		}
+	default:
+		return &task.Reject{Reason: "unknown_schema", Err: fmt.Errorf("schema %q", r.Schema)}
+	}
+	return nil
+}
+
+// rate puts a minute's cohort to the tests of every rule that watches its
+// series at its age. Other windows overlap, and a test fed with the same
+// messages again and again alarms on any day.
+func (f *fold) rate(rate *schemas.Rate, offset int64) {
+	if rate.Window != 60 {
+		return
+	}
+	for i := range f.cfg.Rules {
+		r := &f.cfg.Rules[i]
+		if !slices.Contains(r.Groupings, rate.Series.Grouping) {
+			continue
+		}
+		p := f.plan(r.Name, rate.Series.Channel)
+		ap := p.age(Age(rate.Age))
+		if ap == nil {
+			continue
+		}
+		if n, k, ok := p.metric.counts(&rate.Totals); ok {
+			f.judge(p, ap, rate, cohort{rate.At, n, k}, offset)
+		}
+	}
+}
+
+func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset int64) {
+	id := seriesID{p.rule.Name, rate.Series}
+	s := f.series[id]
+	if s == nil {
+		if len(f.series) >= f.cfg.MaxSeries {
+			f.refuse()
+			return
+		}
+		s = &series{seriesID: id}
+		s.bind(p)
+		f.series[id] = s
+	}
+	a := s.age(ap.age)
+	if c.at <= a.lastAt {
+		return
+	}
+	// A row of this `at` means that roll-up closed every minute before it: the
+	// incident sees those first, with the cohorts it had then.
+	f.pass(s, c.at-60, offset)
+	group := accountRule{id.id.Account, id.rule}
+	if !s.active {
+		s.active = true
+		f.active[group]++
+	}
+	f.dirty[id] = struct{}{}
+	logA := p.rule.FalseAlarms.LogThreshold(f.active[group] * len(p.rule.Tiers))
+	t := s.consume(a, p.rule.Wrong, c, logA)
+	if t == nil {
+		return
+	}
+	next, reason := s.incident.Next(Observation{At: c.at, Alarm: t.severity, Parent: f.parent(s)})
+	if reason == ReasonNone {
+		return
+	}
+	row := schemas.Transition{Metric: p.rule.Metric, Severity: t.severity, Threshold: logA}
+	p.cite(&row, ap.age, t.severity)
+	f.turn(s, next, reason, row, c.at, offset)
+}
+
+// refuse reports the limit of series once and counts every cohort.
+func (f *fold) refuse() {
+	f.meters.refusedSeries.Inc()
+	if !f.full {
+		f.full = true
+		f.log.Warn("too many series to watch, further ones are not judged", "series", len(f.series),
+			"remedy", "raise max_series or use more partitions")
+	}
+}
+
+// plan is the rule made ready for a channel, or nil if no such rule is
+// configured.
+func (f *fold) plan(rule string, channel schemas.Channel) *plan {
+	of, ok := f.plans[channel]
+	if !ok {
+		of = map[string]*plan{}
+		for i := range f.cfg.Rules {
+			of[f.cfg.Rules[i].Name] = newPlan(&f.cfg.Rules[i], f.cfg.Benchmarks, channel)
+		}
+		f.plans[channel] = of
+	}
+	return of[rule]
+}
+
+// parent is the severity of the account's own incident of the same rule.
+func (f *fold) parent(s *series) schemas.Severity {
+	if s.id.Grouping == schemas.GroupAccount {
+		return ""
+	}
+	p := f.firing[seriesID{s.rule, schemas.Series{Account: s.id.Account, Grouping: schemas.GroupAccount}}]
+	if p == nil {
+		return ""
+	}
+	return p.incident.Severity
+}
+
+// progress moves the watermark; every firing incident is shown each minute that
+// has passed.
+func (f *fold) progress(p *schemas.Progress, offset int64) {
+	f.hear(p)
+	w, ok := f.watermark()
+	minute := w.Seconds() - w.Seconds()%60
+	if !ok || minute <= f.minute {
+		return
+	}
+	was := f.minute
+	f.minute = minute
+	for _, id := range f.firingIDs() {
+		f.pass(f.firing[id], minute, offset)
+	}
+	if minute/sweepEvery != was/sweepEvery {
+		f.sweep(minute)
+	}
+}
+
+// firingIDs are the open incidents in order, accounts before their campaigns.
+func (f *fold) firingIDs() []seriesID {
+	return slices.SortedFunc(maps.Keys(f.firing), seriesID.compare)
+}
+
+// pass shows a firing incident the minutes up to and including `to`. It ends at
+// the latest with the first idle day.
+func (f *fold) pass(s *series, to, offset int64) {
+	for s.incident.Firing() && s.minute < to {
+		s.minute += 60
+		ob := Observation{At: s.minute, Minute: true, IdleFor: s.minute - s.lastAt(), Parent: f.parent(s)}
+		p := f.plan(s.rule, s.id.Channel)
+		if p == nil {
+			ob.Removed = true
+		} else {
+			ob.Good = s.look(p.rule.Wrong, s.minute)
+		}
+		f.dirty[s.seriesID] = struct{}{}
+		next, reason := s.incident.Next(ob)
+		if reason == ReasonNone {
+			s.incident = next
+			continue
+		}
+		row := s.last
+		if age, severity, ok := s.cleared(s.minute); ok && reason == ReasonRecovered {
+			p.cite(&row, age, severity)
+		}
+		f.turn(s, next, reason, row, s.minute, offset)
+	}
+}
+
+// turn records a transition: row says which test it is about, the state of that
+// test gives the numbers.
+func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transition, at, offset int64) {
+	openedAt := next.OpenedAt
+	row.State = schemas.StateFiring
+	if !next.Firing() {
+		row.State, openedAt = schemas.StateResolved, s.incident.OpenedAt
+	}
+	row.Epoch, row.Rule, row.Series, row.OpenedAt, row.At = f.src.Epoch, s.rule, s.id, openedAt, at
+	row.Reason, row.Version, row.DClock = string(reason), 2*offset, f.dClock
+	if reason == ReasonSuppressed {
+		row.Notified, row.Version = true, row.Version+1
+	}
+	if t := s.test(Age(row.Age), row.Severity); t != nil {
+		// A reset statistic is −Inf; JSON and the reader are better off with 0.
+		row.N, row.K, row.Since, row.Statistic = t.stat.n, t.stat.k, t.stat.since, max(t.stat.Level(), 0)
+	}
+	if reason == ReasonRecovered {
+		row.N, row.K, row.Since = 0, 0, at-poolSeconds-int64(row.Age)
+		if a := s.age(Age(row.Age)); a != nil {
+			row.N, row.K = a.pooled(at)
+		}
+	}
+	row.SQL = query(&row)
+	if next.Firing() {
+		s.incident, s.last, s.minute = next, row, at
+		f.firing[s.seriesID] = s
+	} else {
+		s.settle()
+		delete(f.firing, s.seriesID)
+	}
+	f.dirty[s.seriesID] = struct{}{}
+	f.push(row)
+	f.meters.transitions.WithLabelValues(s.rule, string(row.State), row.Reason).Inc()
+	f.countFiring(s.rule)
+}
+
+func (f *fold) countFiring(rule string) {
+	n := 0
+	for id := range f.firing {
+		if id.rule == rule {
+			n++
+		}
+	}
+	f.meters.setFiring(rule, f.src.Partition, n)
+}
+
+// sweep takes idle series out of the threshold and forgets the long gone.
+func (f *fold) sweep(minute int64) {
+	for id, s := range f.series {
+		idle := minute - s.lastAt()
+		if s.active && idle >= activeFor {
+			s.active = false
+			f.active[accountRule{id.id.Account, id.rule}]--
+			f.dirty[id] = struct{}{}
+		}
+		if idle >= forgetAfter && !s.incident.Firing() {
+			f.st.Delete(id.key())
+			delete(f.series, id)
+			delete(f.dirty, id)
+		}
+	}
+	for group, n := range f.active {
+		if n == 0 {
+			delete(f.active, group)
+		}
+	}
+	f.full = len(f.series) >= f.cfg.MaxSeries
+}
+
+// CompleteTo is how far roll-up's complete_to has come: up to there every
+// incident is as it should be.
+func (f *fold) CompleteTo(schemas.Instant) schemas.Instant {
+	w, _ := f.watermark()
+	return w
+}
+
+// DClock is the running maximum of the rates' own.
+func (f *fold) DClock() schemas.Instant { return f.dClock }
+
+// Save writes the series that changed, the pending notifications and the meta.
+func (f *fold) Save() error {
+	for id := range f.dirty {
+		f.st.Set(id.key(), f.series[id].encode())
+	}
+	clear(f.dirty)
+	f.savePending()
+	f.st.Set([]byte{kindMeta}, f.meta.encode())
+	return nil
+}
+
+// load reads the state of the last checkpoint and fits it to the rules of today.
+func (f *fold) load() error {
+	b, ok, err := f.st.Get([]byte{kindMeta})
+	if err != nil {
+		return fmt.Errorf("read meta: %w", err)
+	}
+	if ok {
+		if f.meta, err = decodeMeta(b); err != nil {
+			return err
+		}
+	}
+	var bad error
+	err = f.st.Scan([]byte{kindSeries}, []byte{kindSeries + 1}, func(_, value []byte) bool {
+		var s *series
+		if s, bad = decodeSeries(value); bad != nil {
+			return false
+		}
+		if p := f.plan(s.rule, s.id.Channel); p != nil {
+			s.bind(p)
+		}
+		f.series[s.seriesID] = s
+		if s.active {
+			f.active[accountRule{s.id.Account, s.rule}]++
+		}
+		if s.incident.Firing() {
+			f.firing[s.seriesID] = s
+		}
+		return true
+	})
+	if bad != nil {
+		return bad
+	}
+	if err != nil {
+		return fmt.Errorf("read series: %w", err)
+	}
+	for i := range f.cfg.Rules {
+		f.countFiring(f.cfg.Rules[i].Name)
+	}
+	return f.loadPending()
+}
+
+// Act tells the receivers what was recorded since the last call. See outbox.go.
+func (f *fold) Act(ctx context.Context) ([]task.Row, error) { return f.notifyPending(ctx) }
