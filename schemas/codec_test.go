@@ -177,10 +177,14 @@ func TestBuckets(t *testing.T) {
 		bucket int
 		ok     bool
 	}{
-		{-5, 0, true}, {0, 0, true},
-		{60, 0, true}, {61, 1, true},
-		{1800, 3, true}, {1801, 4, true},
-		{HorizonSeconds, 11, true}, {HorizonSeconds + 1, 0, false},
+		{-5, 0, true},
+		{0, 0, true},
+		{60, 0, true},
+		{61, 1, true},
+		{1800, 3, true},
+		{1801, 4, true},
+		{HorizonSeconds, 11, true},
+		{HorizonSeconds + 1, 0, false},
 	} {
 		if b, ok := BucketOf(c.delay); b != c.bucket || ok != c.ok {
 			t.Errorf("BucketOf(%d) = %d, %v", c.delay, b, ok)
