@@ -33,7 +33,7 @@ func resume(at clickhouse.Position, known bool, log partitionLog, acceptGap bool
 			"Restore the log, or use another database (clickhouse.database)", name, at.Next, log.end)
 	case at.Next < log.start && !acceptGap:
 		return 0, "", fmt.Errorf("%s: offsets %d to %d were deleted by retention before they came to ClickHouse. "+
-			"Start with sink.accept_gap to go on without them", name, at.Next, log.start-1)
+			"Start once with sink: {accept_gap: true} in the file of --config to go on without them", name, at.Next, log.start-1)
 	case at.Next < log.start:
 		return log.start, fmt.Sprintf("offsets %d to %d are not in ClickHouse: deleted by retention before", at.Next, log.start-1), nil
 	default:

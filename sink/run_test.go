@@ -351,6 +351,10 @@ func TestClassify(t *testing.T) {
 		"bad block":      {errors.New("cannot convert"), clickhouse.ClassPermanent},
 		"refused":        {&refusal{errors.New("x")}, clickhouse.ClassPermanent},
 		"pool empty":     {ch.ErrAcquireConnTimeout, clickhouse.ClassRetryable},
+		"bad gateway":    {&ch.HTTPError{StatusCode: 502, Err: errors.New("response body: <html>")}, clickhouse.ClassAmbiguous},
+		"too many":       {&ch.HTTPError{StatusCode: 429, Err: errors.New("response body: slow down")}, clickhouse.ClassAmbiguous},
+		"not found":      {&ch.HTTPError{StatusCode: 404, Err: errors.New("response body: <html>")}, clickhouse.ClassPermanent},
+		"syntax error":   {&ch.HTTPError{StatusCode: 500, Err: &ch.Exception{Code: 62}}, clickhouse.ClassPermanent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := classify(fmt.Errorf("insert: %w", c.err)); got != c.want {

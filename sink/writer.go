@@ -105,6 +105,13 @@ func (w *writer) poll(ctx context.Context) (due bool, err error) {
 		if errors.Is(e.Err, context.DeadlineExceeded) || ctx.Err() != nil {
 			continue
 		}
+		// The client goes on by itself, but says of some what it met on the way,
+		// such as a broker whose machine is gone.
+		if class := classify(e.Err); class != clickhouse.ClassPermanent {
+			w.metrics.errors.WithLabelValues(w.topic, string(class)).Inc()
+			w.log.Warn("fetch will be tried again", "partition", e.Partition, "err", e.Err, "class", class, "remedy", "check that Kafka answers")
+			continue
+		}
 		return false, fetchError(e)
 	}
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {

@@ -50,7 +50,7 @@ func decodeMeta(b []byte) (Meta, error) {
 		return Meta{}, fmt.Errorf("decode state meta: %w", err)
 	}
 	if w.Layout != layout {
-		return Meta{}, fmt.Errorf("state layout is %d and this build reads %d: run the build that wrote it, or start a new epoch", w.Layout, layout)
+		return Meta{}, fmt.Errorf("state layout is %d and this build reads %d: run the build that wrote it, or rebuild (docs/runbook.md)", w.Layout, layout)
 	}
 	if w.NextOffset < 0 {
 		return Meta{}, fmt.Errorf("decode state meta: next offset %d is negative", w.NextOffset)

@@ -61,7 +61,7 @@ func fetchError(err error, where string, next int64) (fatal, retry error) {
 		return nil, nil
 	case errors.Is(err, kerr.OffsetOutOfRange), errors.As(err, &loss):
 		return &Refusal{Reason: RefuseLogTruncated, Text: fmt.Sprintf(
-			"%s: the log no longer holds offset %d (%v): retention overtook the task, or the brokers lost records; put back a newer state folder from a backup, or re-ingest into a new topic and start a new epoch", where, next, err)}, nil
+			"%s: the log no longer holds offset %d (%v): retention overtook the task, or the brokers lost records; put back a newer state folder from a backup, or rebuild (docs/runbook.md)", where, next, err)}, nil
 	}
 	err = fmt.Errorf("fetch %s at %d: %w", where, next, err)
 	var ke *kerr.Error
@@ -93,7 +93,7 @@ func sameTopic(ctx context.Context, client *kgo.Client, topic string, id [16]byt
 		return err
 	}
 	if got.ID != id {
-		return &Refusal{Reason: RefuseOtherTopic, Text: where + ": the topic was deleted and made again while the task ran, so its offsets name other records; move its state folder away to count the new topic from its beginning, in a new epoch"}
+		return &Refusal{Reason: RefuseOtherTopic, Text: where + ": the topic was deleted and made again while the task ran, so its offsets name other records; move its state folder away and rebuild (docs/runbook.md)"}
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func resume(found store.Meta, has bool, want store.Meta, log bounds, dir string)
 	}
 	if !has {
 		if log.start > 0 {
-			return refuse(RefuseNoState, "there is no state in %s and the log begins at offset %d, so the counts before it cannot be rebuilt; put back the state folder from a backup taken at or after that offset, or re-ingest into a new topic and start a new epoch", dir, log.start)
+			return refuse(RefuseNoState, "there is no state in %s and the log begins at offset %d, so the counts before it cannot be rebuilt; put back the state folder from a backup taken at or after that offset, or rebuild (docs/runbook.md)", dir, log.start)
 		}
 		return 0, nil
 	}
@@ -56,15 +56,15 @@ func resume(found store.Meta, has bool, want store.Meta, log bounds, dir string)
 	case found.Topic != want.Topic || found.Partition != want.Partition:
 		return refuse(RefuseOtherTopic, "the state in %s is of %s[%d]; put the folders back where they were", dir, found.Topic, found.Partition)
 	case found.TopicID != want.TopicID:
-		return refuse(RefuseOtherTopic, "the topic was deleted and made again since the state in %s was written, so its offsets name other records; move that folder away to count the new topic from its beginning, in a new epoch", dir)
+		return refuse(RefuseOtherTopic, "the topic was deleted and made again since the state in %s was written, so its offsets name other records; move that folder away and rebuild (docs/runbook.md)", dir)
 	case want.ClusterID != "" && found.ClusterID != want.ClusterID:
 		return refuse(RefuseOtherCluster, "the state in %s is of Kafka cluster %q and this is %q; correct the broker addresses or the state folder", dir, found.ClusterID, want.ClusterID)
 	case found.Partitions != want.Partitions:
-		return refuse(RefuseOtherPartitions, "the topic had %d partitions and now has %d, which moves keys between them; start a new epoch and let it catch up", found.Partitions, want.Partitions)
+		return refuse(RefuseOtherPartitions, "the topic had %d partitions and now has %d, which moves keys between them; rebuild (docs/runbook.md)", found.Partitions, want.Partitions)
 	case found.LogicVersion != want.LogicVersion:
-		return refuse(RefuseOtherLogic, "the state in %s was counted by logic %s and this build counts by %s; start a new epoch with this build, or go on with the old one", dir, found.LogicVersion, want.LogicVersion)
+		return refuse(RefuseOtherLogic, "the state in %s was counted by logic %s and this build counts by %s; rebuild with this build (docs/runbook.md), or go on with the old one", dir, found.LogicVersion, want.LogicVersion)
 	case found.NextOffset < log.start:
-		return refuse(RefuseLogTruncated, "the state in %s goes on at offset %d and the log begins at %d: the records between are gone; put back a newer state folder from a backup, or re-ingest into a new topic and start a new epoch, and keep the topic's retention above the longest stop", dir, found.NextOffset, log.start)
+		return refuse(RefuseLogTruncated, "the state in %s goes on at offset %d and the log begins at %d: the records between are gone; put back a newer state folder from a backup, or rebuild (docs/runbook.md), and keep the topic's retention above the longest stop", dir, found.NextOffset, log.start)
 	case found.NextOffset > log.end:
 		return refuse(RefuseBeyondEnd, "the state in %s goes on at offset %d and the log ends at %d: it belongs to another log, or the log lost records; check the broker addresses and the data folder", dir, found.NextOffset, log.end)
 	}

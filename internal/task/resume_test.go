@@ -39,10 +39,10 @@ func TestResume(t *testing.T) {
 		{"other epoch", at(40, func(m *store.Meta) { m.Epoch = 1 }), bounds{0, 90}, 0, RefuseOtherEpoch, "own folder"},
 		{"other topic", at(40, func(m *store.Meta) { m.Topic = "out" }), bounds{0, 90}, 0, RefuseOtherTopic, "put the folders back"},
 		{"other partition", at(40, func(m *store.Meta) { m.Partition = 2 }), bounds{0, 90}, 0, RefuseOtherTopic, "put the folders back"},
-		{"topic made again", at(40, func(m *store.Meta) { m.TopicID = [16]byte{8} }), bounds{0, 90}, 0, RefuseOtherTopic, "new epoch"},
+		{"topic made again", at(40, func(m *store.Meta) { m.TopicID = [16]byte{8} }), bounds{0, 90}, 0, RefuseOtherTopic, "rebuild"},
 		{"other cluster", at(40, func(m *store.Meta) { m.ClusterID = "beta" }), bounds{0, 90}, 0, RefuseOtherCluster, "broker addresses"},
-		{"other logic", at(40, func(m *store.Meta) { m.LogicVersion = "v2" }), bounds{0, 90}, 0, RefuseOtherLogic, "start a new epoch"},
-		{"more partitions", at(40, func(m *store.Meta) { m.Partitions = 2 }), bounds{0, 90}, 0, RefuseOtherPartitions, "start a new epoch"},
+		{"other logic", at(40, func(m *store.Meta) { m.LogicVersion = "v2" }), bounds{0, 90}, 0, RefuseOtherLogic, "rebuild"},
+		{"more partitions", at(40, func(m *store.Meta) { m.Partitions = 2 }), bounds{0, 90}, 0, RefuseOtherPartitions, "rebuild"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var found store.Meta

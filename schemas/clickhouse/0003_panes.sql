@@ -90,7 +90,7 @@ CREATE TABLE IF NOT EXISTS alerts
     threshold        Float64 COMMENT 'Natural logarithm of the value at which it fires',
     since            DateTime('UTC') COMMENT 'Send minute of the first cohort that counts',
     sql              String COMMENT 'Query that reproduces the numbers',
-    notified         Bool COMMENT 'Every receiver took it, or it was too old to send',
+    notified         Bool COMMENT 'Every receiver took it, or nobody was to be told: reason says why',
     version          UInt64 COMMENT 'Offset * 2, plus 1 once notified; the greatest counts'
 )
 ENGINE = ReplacingMergeTree(version)

@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS benchmarks
     metric  LowCardinality(String) COMMENT 'Rate or ratio the row is about, e.g. open_rate',
     channel LowCardinality(String) COMMENT 'Medium it is about; '''' is every one',
     tier    LowCardinality(String) COMMENT 'floor, baseline, average, optimised, best, range or claim; warn and page are alert limits',
-    age     UInt32 COMMENT 'Age of a cohort at which it may be held against the row, in seconds',
+    age     UInt32 COMMENT 'Age of a cohort at which it may be held against the row, in seconds: an upper edge of the delay histograms of panes. At another age no campaign is held against it',
     value   Float64 COMMENT 'What has to be met: the low end of a range, or the high end where lower is better. A fraction',
     low     Float64 COMMENT 'Low end of the range; equal to high for a single value. A fraction',
     high    Float64 COMMENT 'High end of the range. A fraction',

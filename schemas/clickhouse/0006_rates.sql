@@ -58,7 +58,8 @@ WITH
         GROUP BY account, channel, name
         HAVING n_sent != 0
     ),
-    ages AS (SELECT DISTINCT benchmarks.age AS age FROM benchmarks FINAL WHERE kind != 'vendor claim'),
+    -- What panes do not know at an age, no campaign can miss.
+    ages AS (SELECT DISTINCT benchmarks.age AS age FROM benchmarks FINAL WHERE kind != 'vendor claim' AND has({{edges}}, benchmarks.age)),
     aged AS
     (
         SELECT
@@ -198,7 +199,7 @@ WITH
         FROM cohorts
         ARRAY JOIN ['account', 'channel', 'sender', 'campaign', 'campaign_variant'] AS grouping
         ARRAY JOIN [(1, 0), (-1, {window:UInt32})] AS step
-        WHERE at <= (SELECT complete_to FROM v_watermark)
+        WHERE at <= (SELECT complete_to FROM v_watermark) AND (grouping != 'campaign_variant' OR variant != '')
         GROUP BY account, grouping, g_channel, g_sender, g_campaign, g_variant, at
     ),
     rolled AS

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -58,6 +59,12 @@ func Classify(err error) Class {
 	var exception *ch.Exception
 	if errors.As(err, &exception) {
 		return classOf(exception.Code)
+	}
+	// Without an exception the answer is not ClickHouse's but that of a proxy
+	// before it, which restarts and overflows like any server.
+	var answer *ch.HTTPError
+	if errors.As(err, &answer) && (answer.StatusCode >= http.StatusInternalServerError || answer.StatusCode == http.StatusTooManyRequests) {
+		return ClassAmbiguous
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {

@@ -1,0 +1,36 @@
+package sink
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+// TestFetchErrors: what passes by itself must not end the sink. A broker whose
+// machine is off gives a dial that times out, which kgo hands on, unlike one
+// that is refused.
+func TestFetchErrors(t *testing.T) {
+	timeout := &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	for name, c := range map[string]struct {
+		err    error
+		passes bool
+	}{
+		"dial timeout":      {fmt.Errorf("unable to dial: %w", timeout), true},
+		"leader moved":      {kerr.NotLeaderForPartition, true},
+		"unknown topic id":  {kerr.UnknownTopicID, true},
+		"offset not there":  {kerr.OffsetOutOfRange, false},
+		"not allowed":       {kerr.TopicAuthorizationFailed, false},
+		"records are lost":  {&kgo.ErrDataLoss{Topic: "t"}, false},
+		"client was closed": {kgo.ErrClientClosed, false},
+	} {
+		if got := classify(c.err) != clickhouse.ClassPermanent; got != c.passes {
+			t.Errorf("%s: passes %v", name, got)
+		}
+	}
+}
