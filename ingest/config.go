@@ -32,7 +32,7 @@ type Config struct {
 	// Pepper is the operator's secret for the pseudonyms of contacts.
 	Pepper string
 	// Values are the numbers of different values per source and day above which
-	// a dimension is warned about.
+	// the value of a dimension becomes "(other)".
 	Values  ValueLimits
 	Sources []Source
 }

@@ -130,6 +130,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source) Rea
 	in := src.input
 	in.ReceivedAt = schemas.InstantOf(now)
 	result := src.provider.Decode(body, in)
+	src.values.cap(in.ReceivedAt, result.Events)
 	records := recordsOf(&result, now, src.name)
 	if s.config.KeepRaw {
 		// kgo can hold on to the value beyond an answer of 503.
@@ -202,8 +203,5 @@ func (s *Server) produce(ctx context.Context, src *source, result *provider.Resu
 		s.log.Info("kafka takes events again")
 	}
 	s.metrics.kept(src.name, result)
-	if len(result.Events) > 0 {
-		src.values.observe(result.Events[0].ReceivedAt, result.Events)
-	}
 	return Accepted
 }

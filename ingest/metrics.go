@@ -36,7 +36,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		items: counter("items_total",
 			"Items decoded with an exception: clamped (its time was after ours), ignored (says nothing that is kept), withheld (a text held a phone number or id and was left out).",
 			"source", "what"),
-		values:    counter("values_exceeded_total", "Events with a value of a dimension beyond the day's limit of different ones.", "source", "dimension"),
+		values:    counter("values_exceeded_total", "Events whose value of a dimension became (other): beyond the day's limit of different ones.", "source", "dimension"),
 		bodyBytes: histogram("body_bytes", "Size of authentic bodies.", prometheus.ExponentialBuckets(256, 4, 8), "source"),
 		// Meta asks for a median of 250 ms and less than 1 % above 1 s.
 		acks: histogram("ack_duration_seconds", "Time from a verified body to the acknowledgement of all its records.",

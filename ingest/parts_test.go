@@ -152,16 +152,26 @@ func TestValues(t *testing.T) {
 		}
 		return events
 	}
-	v.observe(day, campaign("a", "b", "a", ""))
-	if told != nil {
-		t.Errorf("told %v below the limit", told)
+	below := campaign("a", "b", "a", "")
+	v.cap(day, below)
+	if told != nil || below[1].Dimensions.Campaign != "b" || !below[1].ID.IsZero() {
+		t.Errorf("told %v below the limit, event %+v", told, below[1])
 	}
-	v.observe(day, campaign("c", "a", "d"))
+	above := campaign("c", "a", "d", schemas.OtherValue)
+	v.cap(day, above)
+	for i, want := range []string{schemas.OtherValue, "a", schemas.OtherValue, schemas.OtherValue} {
+		if got := above[i].Dimensions.Campaign; got != want {
+			t.Errorf("event %d above the limit: campaign %q, want %q", i, got, want)
+		}
+	}
+	if above[0].ID != schemas.EventID(&above[0]) {
+		t.Error("the event says (other), its id does not")
+	}
 	if got := strings.Join(told, ", "); got != "campaign 2 true, campaign 2 false" {
 		t.Errorf("told %q", got)
 	}
 	told = nil
-	v.observe(day+86400_000, campaign("x", "y"))
+	v.cap(day+86400_000, campaign("x", "y"))
 	if told != nil {
 		t.Errorf("told %v on a new day", told)
 	}

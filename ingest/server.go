@@ -121,7 +121,7 @@ func (s *Server) source(c *Source, words *schemas.OptOutWords) (*source, error) 
 	src.values = newValues(s.config.Values, func(dimension string, limit int, first bool) {
 		s.metrics.values.WithLabelValues(c.Name, dimension).Inc()
 		if first {
-			s.log.Warn("many different values of a dimension; is an id sent as one?",
+			s.log.Warn("too many different values of a dimension today, the rest becomes (other); is an id sent as one?",
 				"source", c.Name, "dimension", dimension, "limit", limit)
 		}
 	})

@@ -18,7 +18,8 @@ func (l ValueLimits) byName() iter.Seq2[string, int] {
 
 // values counts the different values of each dimension of one source since the
 // last UTC midnight of received_at. Many are a mistake, such as an id per
-// message in place of a campaign, and make tables large.
+// message in place of a campaign, and each would cost a tuple in every fold for
+// weeks: beyond the limit a value becomes schemas.OtherValue.
 type values struct {
 	limits ValueLimits
 	seed   maphash.Seed
@@ -38,9 +39,10 @@ func newValues(limits ValueLimits, exceed func(dimension string, limit int, firs
 	return &values{limits: limits, seed: maphash.MakeSeed(), exceed: exceed}
 }
 
-// observe takes note of the events of one body. It keeps at most the limits'
+// cap replaces what is beyond the limits in the events of one body, and makes
+// their ids anew: the event itself says "(other)". It keeps at most the limits'
 // number of hashes.
-func (v *values) observe(at schemas.Instant, events []schemas.Event) {
+func (v *values) cap(at schemas.Instant, events []schemas.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if day := at.Seconds() / 86400; v.mu.seen == nil || v.mu.day != day {
@@ -50,30 +52,38 @@ func (v *values) observe(at schemas.Instant, events []schemas.Event) {
 		}
 	}
 	for i := range events {
-		d := &events[i].Dimensions
-		if *d == (schemas.Dimensions{}) {
+		was := events[i].Dimensions
+		if was == (schemas.Dimensions{}) {
 			continue
 		}
-		v.one("campaign", d.Campaign, v.limits.Campaign)
-		v.one("template", d.Template, v.limits.Template)
-		v.one("variant", d.Variant, v.limits.Variant)
-		v.one("segment", d.Segment, v.limits.Segment)
-		v.one("language", d.Language, v.limits.Language)
+		capped := schemas.Dimensions{
+			Campaign: v.one("campaign", was.Campaign, v.limits.Campaign),
+			Template: v.one("template", was.Template, v.limits.Template),
+			Variant:  v.one("variant", was.Variant, v.limits.Variant),
+			Segment:  v.one("segment", was.Segment, v.limits.Segment),
+			Language: v.one("language", was.Language, v.limits.Language),
+		}
+		if capped != was {
+			events[i].Dimensions = capped
+			events[i].ID = schemas.EventID(&events[i])
+		}
 	}
 }
 
-func (v *values) one(dimension, value string, limit int) {
-	if value == "" {
-		return
+// one is the value to use in place of value.
+func (v *values) one(dimension, value string, limit int) string {
+	if value == "" || value == schemas.OtherValue {
+		return value
 	}
 	seen, h := v.mu.seen[dimension], maphash.String(v.seed, value)
 	if _, found := seen[h]; found {
-		return
+		return value
 	}
 	if len(seen) < limit {
 		seen[h] = struct{}{}
-		return
+		return value
 	}
 	v.exceed(dimension, limit, !v.mu.warned[dimension])
 	v.mu.warned[dimension] = true
+	return schemas.OtherValue
 }

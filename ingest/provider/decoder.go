@@ -117,14 +117,16 @@ func (d *decoder) emit(it item, e schemas.Event) {
 }
 
 // public is a text that may leave: cleaned, bounded, and withheld if it holds a
-// phone number or id of the item it came with.
+// phone number or id of the item it came with. Where cleaning changed it both
+// forms are looked at: the first half of an id that was cut holds the number as
+// well.
 func (d *decoder) public(s string, limit int) string {
-	s = clean(s, limit)
-	if d.person.secrets.in(s) {
+	c := clean(s, limit)
+	if d.person.secrets.in(c) || len(c) != len(s) && d.person.secrets.in(s) {
 		d.res.Stats.Withheld++
 		return ""
 	}
-	return s
+	return c
 }
 
 // named is the key of the provider id found at keys, zero if there is none. The

@@ -79,11 +79,11 @@ func instant(v *fastjson.Value) (schemas.Instant, bool) {
 	return schemas.Instant(n), true
 }
 
-// integer reads a string or number as an int32; what does not fit is 0.
-func integer(v *fastjson.Value) int32 {
+// integer reads a string or number as an int32; false if it is none.
+func integer(v *fastjson.Value) (int32, bool) {
 	n, err := strconv.ParseInt(string(rawText(v)), 10, 32)
 	if err != nil {
-		return 0
+		return 0, false
 	}
-	return int32(n)
+	return int32(n), true
 }

@@ -60,7 +60,7 @@ func (d *decoder) idUpdate(it item) {
 // webhook.
 func (d *decoder) accountError(it item) {
 	d.emit(it, schemas.Event{
-		Type: schemas.TypeQuality, OccurredAt: d.fallback, RawName: it.array, Failure: failureOf(it.v),
+		Type: schemas.TypeQuality, OccurredAt: d.fallback, RawName: it.array, Failure: d.failureOf(it.v),
 	})
 }
 

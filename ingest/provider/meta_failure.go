@@ -8,20 +8,20 @@ import (
 
 // failure reads the first of an item's errors; one that gives none is of
 // category other.
-func failure(v *fastjson.Value) *schemas.Failure {
+func (d *decoder) failure(v *fastjson.Value) *schemas.Failure {
 	errors := v.GetArray("errors")
 	if len(errors) == 0 {
 		return &schemas.Failure{Category: schemas.FailOther}
 	}
-	return failureOf(errors[0])
+	return d.failureOf(errors[0])
 }
 
-func failureOf(v *fastjson.Value) *schemas.Failure {
-	code := integer(v.Get("code"))
-	return &schemas.Failure{
-		Code: code, Category: metaCategory(code),
-		Title: maskTitle(firstText(v, "title", "message")),
+func (d *decoder) failureOf(v *fastjson.Value) *schemas.Failure {
+	f := &schemas.Failure{Category: schemas.FailOther, Title: d.public(maskTitle(firstText(v, "title", "message")), maxTitle)}
+	if code, ok := integer(v.Get("code")); ok { // 0 is a code of its own
+		f.Code, f.Category = code, metaCategory(code)
 	}
+	return f
 }
 
 // metaCategory maps the Cloud API's error codes to our categories.

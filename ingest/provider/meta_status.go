@@ -23,11 +23,15 @@ func (d *decoder) status(it item) {
 	e := schemas.Event{OccurredAt: at, MessageKey: d.named(id)}
 	d.identifyRecipient(it.v)
 	name := text(it.v, "status")
+	if text(it.v, "type") == "payment" {
+		// What became of an order's payment, not of the message that asked for it.
+		name = "payment." + name
+	}
 	if e.Type = statusType(name); e.Type == schemas.TypeOther {
 		e.RawName = d.public(cmp.Or(name, "status"), maxName)
 	}
 	if e.Type == schemas.TypeFailed {
-		e.Failure = failure(it.v)
+		e.Failure = d.failure(it.v)
 	}
 	e.Cost = cost(it.v.Get("pricing"))
 	d.callback(&e, it.v.Get("biz_opaque_callback_data"))

@@ -136,6 +136,71 @@ func TestMaskTitle(t *testing.T) {
 	}
 }
 
+// TestSecrets: a text that a sender or provider chose leaves only without the
+// number or ids it came with, in whatever spelling.
+func TestSecrets(t *testing.T) {
+	const id = "wamid.SU5WRU5URUQtMDAwMQ=="
+	for _, c := range []struct {
+		name, text string
+		withheld   bool
+	}{
+		{"number", "to 447700900123", true},
+		{"number in groups", "to 44 7700 900-123", true},
+		{"national form", "call 07700900123 back", true},
+		{"without its country code", "7700900123", true},
+		{"the message's id", "re " + id, true},
+		{"another message's id", "re=wamid.T1RIRVI", true},
+		{"an id that is cut", strings.Repeat("x", 60) + id, true},
+		{"somebody else's number", "agent +49 30 1234567", true},
+		{"a sum", "1+1 = 2, 10 %", false},
+		{"a date", "2026-02-03 spring", false},
+		{"another number of ours", "order 20260203", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := testDecoder(testInput(t))
+			d.person.addNumber("447700900123")
+			d.named(id)
+			if got := d.public(c.text, maxName); (got == "") != c.withheld || (d.res.Stats.Withheld == 1) != c.withheld {
+				t.Errorf("got %q, withheld %d", got, d.res.Stats.Withheld)
+			}
+		})
+	}
+}
+
+// TestFailure: a title is a text like others, and an error without a code says
+// nothing of the account.
+func TestFailure(t *testing.T) {
+	for _, c := range []struct {
+		name, raw string
+		want      schemas.Failure
+	}{
+		{"none", `{}`, schemas.Failure{Category: schemas.FailOther}},
+		{"no code", `{"errors":[{"title":"Odd"}]}`, schemas.Failure{Category: schemas.FailOther, Title: "Odd"}},
+		{"code 0", `{"errors":[{"code":0,"title":"Auth"}]}`, schemas.Failure{Category: schemas.FailAccount, Title: "Auth"}},
+		{"no number", `{"errors":[{"code":"many"}]}`, schemas.Failure{Category: schemas.FailOther}},
+		{"number in groups", `{"errors":[{"code":131026,"title":"Not sent to +44 7700 900 123"}]}`, schemas.Failure{Code: 131026, Category: schemas.FailUndeliverable}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := testDecoder(testInput(t))
+			d.person.addNumber("447700900123")
+			var p parserOf
+			if diff := cmp.Diff(&c.want, d.failure(p.value(t, c.raw))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestPaymentStatus: a payment that failed is no message that failed.
+func TestPaymentStatus(t *testing.T) {
+	body := `{"entry":[{"id":"900000000000101","changes":[{"field":"messages","value":{"statuses":[
+		{"id":"wamid.SU5WRU5URUQtMDAwMQ==","type":"payment","status":"failed","timestamp":"1790000000","recipient_id":"447700900123"}]}}]}]}`
+	r := NewMeta().Decode([]byte(body), testInput(t))
+	if len(r.Events) != 1 || r.Events[0].Type != schemas.TypeOther || r.Events[0].RawName != "payment.failed" || r.Events[0].Failure != nil {
+		t.Errorf("got %+v", r.Events)
+	}
+}
+
 func TestSplitPairs(t *testing.T) {
 	for _, c := range []struct {
 		in   string

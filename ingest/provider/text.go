@@ -54,18 +54,24 @@ func plain(s string) bool {
 const (
 	minSecretDigits = 7
 	minSecretID     = 8
+	// nationalDigits at a number's end are the same in all its spellings: with
+	// or without country code, Brazil's ninth digit, Mexico's 1, a leading 0.
+	nationalDigits = 8
+	// rawID begins the provider's id of any message, which is base64 with the
+	// phone number in it, also where it is the id of another message.
+	rawID = "wamid."
 )
 
 // secrets are the phone numbers and ids an item names: what must not leave with
 // any text the sender or the provider chose.
 type secrets struct {
-	phones []string // digits only
+	phones []string // the last nationalDigits of each
 	ids    []string
 }
 
 func (s *secrets) addPhone(digits string) {
 	if len(digits) >= minSecretDigits {
-		s.phones = append(s.phones, digits)
+		s.phones = append(s.phones, digits[max(0, len(digits)-nationalDigits):])
 	}
 }
 
@@ -75,11 +81,14 @@ func (s *secrets) addID(id string) {
 	}
 }
 
-// in reports whether v holds one of the secrets, or a phone number in
-// international form.
+// in reports whether v holds one of the secrets, the provider's id of any
+// message, or a phone number in international form.
 func (s *secrets) in(v string) bool {
 	if len(v) < minSecretDigits {
 		return false
+	}
+	if strings.Contains(v, rawID) {
+		return true
 	}
 	for _, id := range s.ids {
 		if strings.Contains(v, id) {
@@ -98,22 +107,33 @@ func (s *secrets) in(v string) bool {
 	return international(v)
 }
 
-// international reports whether v starts like +49 30 1234567.
+// international reports whether a number like +49 30 1234567 stands in v.
 func international(v string) bool {
-	rest, found := strings.CutPrefix(v, "+")
-	if !found {
-		return false
+	for {
+		_, rest, found := strings.Cut(v, "+")
+		if !found {
+			return false
+		}
+		if n := leadingDigits(rest); n >= minSecretDigits && n <= maxPhoneDigits {
+			return true
+		}
+		v = rest
 	}
+}
+
+// leadingDigits counts the digits v begins with, across what people write
+// between them.
+func leadingDigits(v string) int {
 	n := 0
-	for i := range len(rest) {
-		switch c := rest[i]; {
+	for i := range len(v) {
+		switch c := v[i]; {
 		case c >= '0' && c <= '9':
 			n++
 		case c != ' ' && c != '-' && c != '.' && c != '(' && c != ')':
-			return false
+			return n
 		}
 	}
-	return n >= minSecretDigits && n <= maxPhoneDigits
+	return n
 }
 
 // digits is every ASCII digit of s.
