@@ -26,7 +26,7 @@ Works while bluetick runs on the data folder and when it does not.`
 
 // Run executes the command.
 func (c *auditCmd) Run(ctx context.Context) error {
-	cfg, err := c.load()
+	cfg, err := c.loadToAsk()
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (c *auditCmd) Run(ctx context.Context) error {
 		return err
 	}
 	report, err := audit.Run(ctx, conn, wall())
-	if err = errors.Join(err, closeAll()); err != nil {
+	if err = errors.Join(remedy(err), closeAll()); err != nil {
 		return err
 	}
 	if c.JSON {

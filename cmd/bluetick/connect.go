@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -14,9 +15,6 @@ import (
 	"github.com/bluetick/bluetick/internal/dataroot"
 	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 )
-
-// adminUser may write through the embedded ClickHouse's port.
-const adminUser = "bluetick_admin"
 
 // connect opens ClickHouse for a command that asks it something: the server of
 // the DSN; or the port of the process that runs on the data folder; or, when
@@ -71,9 +69,24 @@ func open(ctx context.Context, opts *clickhouse.Options, below func() error) (dr
 		}
 	}
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("connect to ClickHouse at %v: %w", opts.Addr, err), below())
+		err = fmt.Errorf("connect to ClickHouse at %s: %w", strings.Join(opts.Addr, ", "), err)
+		return nil, nil, errors.Join(remedy(err), below())
 	}
 	return conn, func() error { return errors.Join(conn.Close(), below()) }, nil
+}
+
+// remedy adds to an error of ClickHouse what to do about it, where that is known.
+func remedy(err error) error {
+	const unknownTable, unknownDatabase = 60, 81
+	exception, ok := errors.AsType[*clickhouse.Exception](err)
+	switch {
+	case ok && (exception.Code == unknownTable || exception.Code == unknownDatabase):
+		return fmt.Errorf("%w (`bluetick migrate` makes the database and its tables)", err)
+	case err != nil && strings.Contains(err.Error(), "unexpected packet [72]"): // the H of an HTTP answer
+		return fmt.Errorf("%w (that is the HTTP port: say http:// in the DSN, or give the native port, usually 9000)", err)
+	default:
+		return err
+	}
 }
 
 // openEngine starts the embedded ClickHouse of a data folder.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -30,6 +31,12 @@ const (
 	epoch = 1
 	// stopLimit bounds a whole graceful stop: drain, flush, checkpoint, close.
 	stopLimit = 40 * time.Second
+	// startRoom is what must be free to start: the parts open by writing new files,
+	// and a state that finds no room for them in the middle ends in a crash.
+	startRoom = 8 << 20
+	// deadLettersDays is how long ClickHouse tells of a dead letter: as long as
+	// Kafka keeps the item.
+	deadLettersDays = 30
 	// blockCacheBytes is Pebble's, shared by the states of all partitions.
 	blockCacheBytes = 128 << 20
 )
@@ -70,6 +77,9 @@ func newProcess(cfg config.Config, log *slog.Logger, t times) (*process, error) 
 	}
 	p.root = root
 	p.life.OnStop("data folder", func(context.Context) error { return root.Close() })
+	if err := root.Room(startRoom); err != nil {
+		return nil, p.fail(err)
+	}
 	if p.obs, err = obs.Listen(cfg.Metrics.Listen, p.registry, log); err != nil {
 		return nil, errors.Join(err, p.life.Stop(stopLimit))
 	}
@@ -184,6 +194,11 @@ func serverOptions(cfg *config.Config) (*clickhouse.Options, error) {
 		return nil, errors.New("clickhouse.dsn: want clickhouse://user:password@host:9000/database, or http:// with the port 8123")
 	}
 	opts, err := clickhouse.ParseDSN(cfg.ClickHouse.DSN)
+	if _, unreadable := errors.AsType[*url.Error](err); unreadable {
+		// The error spells out the DSN, with the password whose characters it
+		// stumbled over.
+		return nil, errors.New("clickhouse.dsn: it is no URL, for an invalid port or an invalid character: write special characters of user and password as %XX (/ is %2F, # is %23, % is %25)")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("clickhouse.dsn: %w (for TLS add ?secure=true)", err)
 	}

@@ -19,6 +19,9 @@ import (
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
+// metadataMinAge is how soon the admin client asks Kafka anew about topics.
+const metadataMinAge = 100 * time.Millisecond
+
 // reach repeats try until it succeeds, until it fails in a way that waiting does
 // not mend, or until limit has passed: after a power cut everything starts at
 // once, and the servers are rarely first. The error names who did not answer
@@ -70,7 +73,9 @@ func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.Clas
 // kafkaAdmin connects to the brokers; the caller closes it. It does not log: what
 // goes wrong is in the errors of its calls.
 func kafkaAdmin(brokers []string) (*kadm.Client, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("bluetick-admin"))
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("bluetick-admin"),
+		// Else it answers for 5 s that a topic made a moment ago is not there.
+		kgo.MetadataMinAge(metadataMinAge))
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}
@@ -96,7 +101,7 @@ func migrate(ctx context.Context, cfg *config.Config, log *slog.Logger, opts *cl
 			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays}, Epoch: epoch, Now: now,
 		})
 		applied = append(applied, done...)
-		return err
+		return remedy(err)
 	})
 	return applied, err
 }

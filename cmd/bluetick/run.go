@@ -85,6 +85,15 @@ func needsServers(cfg *config.Config) error {
 
 type ingestCmd struct{ settings }
 
+// Help is shown below the flags.
+func (ingestCmd) Help() string {
+	return `Verifies and decodes webhooks and answers 200 once Kafka has every event, 503 while
+it has not: the provider sends again. Keeps nothing in its data folder that cannot be
+lost, so run as many as you like behind a balancer, all with the same pepper.
+
+  bluetick ingest --kafka-brokers kafka:9092 --ingest-listen 0.0.0.0:8080`
+}
+
 // Run executes the command.
 func (c *ingestCmd) Run(ctx context.Context) error {
 	return c.role(ctx, needsKafkaAndPepper, func(p *process, ctx context.Context) error {
@@ -104,6 +113,16 @@ func needsKafkaAndPepper(cfg *config.Config) error {
 
 type aggregateCmd struct{ settings }
 
+// Help is shown below the flags.
+func (aggregateCmd) Help() string {
+	return `Folds events into counts and counts into rolling rates. Its state is in the data
+folder: keep it on a disk that survives the process. Lost, it is counted anew, but only
+while Kafka still has every event. One process owns all partitions; a second one would
+only repeat its work.
+
+  bluetick aggregate --kafka-brokers kafka:9092 --data /var/lib/bluetick/aggregate`
+}
+
 // Run executes the command.
 func (c *aggregateCmd) Run(ctx context.Context) error {
 	return c.role(ctx, needsKafka, func(p *process, ctx context.Context) error {
@@ -113,6 +132,15 @@ func (c *aggregateCmd) Run(ctx context.Context) error {
 
 type sinkCmd struct{ settings }
 
+// Help is shown below the flags.
+func (sinkCmd) Help() string {
+	return `Carries everything from Kafka into ClickHouse, after it has migrated the database.
+How far it is stands in ClickHouse itself: an empty database is filled from Kafka,
+and its data folder may be lost.
+
+  bluetick sink --kafka-brokers kafka:9092 --clickhouse-dsn clickhouse://user:password@clickhouse:9000`
+}
+
 // Run executes the command.
 func (c *sinkCmd) Run(ctx context.Context) error {
 	return c.role(ctx, needsServers, func(p *process, ctx context.Context) error {
@@ -121,6 +149,15 @@ func (c *sinkCmd) Run(ctx context.Context) error {
 }
 
 type alertCmd struct{ settings }
+
+// Help is shown below the flags.
+func (alertCmd) Help() string {
+	return `Judges every rate, opens and closes incidents, and notifies: to the log and to the
+webhooks in the file of --config. Its state is in the data folder: keep it on a disk
+that survives the process. One process owns all partitions.
+
+  bluetick alert --kafka-brokers kafka:9092 --data /var/lib/bluetick/alert --config bluetick.yaml`
+}
 
 // Run executes the command.
 func (c *alertCmd) Run(ctx context.Context) error {
@@ -143,9 +180,19 @@ func inOrder(ctx context.Context, steps ...func(context.Context) error) error {
 
 type topicsCmd struct{ settings }
 
+// Help is shown below the flags.
+func (topicsCmd) Help() string {
+	return `Every role does the same when it starts; this is for doing it beforehand, or for
+seeing what is wrong. Exit 1 if a topic has settings that would make results wrong,
+each with its remedy. Partitions and replicas of topics that it creates:
+kafka.partitions and kafka.replication_factor in the file of --config.
+
+  bluetick topics --kafka-brokers kafka:9092`
+}
+
 // Run executes the command.
 func (c *topicsCmd) Run(ctx context.Context) error {
-	cfg, err := c.load()
+	cfg, err := c.loadToAsk()
 	if err != nil {
 		return err
 	}
@@ -157,9 +204,17 @@ func (c *topicsCmd) Run(ctx context.Context) error {
 
 type migrateCmd struct{ settings }
 
+// Help is shown below the flags.
+func (migrateCmd) Help() string {
+	return `Creates the database if it is missing. run and sink do the same when they start; this
+is for doing it beforehand, with a user who may. It may be repeated.
+
+  bluetick migrate --clickhouse-dsn clickhouse://user:password@clickhouse:9000/bluetick`
+}
+
 // Run executes the command.
 func (c *migrateCmd) Run(ctx context.Context) error {
-	cfg, err := c.load()
+	cfg, err := c.loadToAsk()
 	if err != nil {
 		return err
 	}

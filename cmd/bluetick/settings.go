@@ -39,6 +39,15 @@ type settings struct {
 
 // load reads the file, lays the flags over it, resolves secrets and validates.
 func (s *settings) load() (config.Config, error) {
+	c, err := s.over()
+	if err != nil {
+		return config.Config{}, err
+	}
+	return finish(c)
+}
+
+// over reads the file and lays the flags over it.
+func (s *settings) over() (config.Config, error) {
 	c, err := config.Load(s.Config)
 	if err != nil {
 		return config.Config{}, err
@@ -73,10 +82,26 @@ func (s *settings) load() (config.Config, error) {
 			Name: "main", Provider: "meta", Secrets: []string{s.MetaAppSecret}, VerifyToken: s.MetaVerifyToken,
 		})
 	}
+	return c, nil
+}
+
+// loadToAsk is load for commands that only ask the servers something: they need
+// none of the secrets of sources and receivers, so a terminal need not have them.
+func (s *settings) loadToAsk() (config.Config, error) {
+	c, err := s.over()
+	if err != nil {
+		return config.Config{}, err
+	}
+	c.Sources, c.Alerts.Webhooks, c.Pepper = nil, nil, ""
+	return finish(c)
+}
+
+// finish resolves secrets and validates.
+func finish(c config.Config) (config.Config, error) {
 	if err := c.Resolve(os.Getenv); err != nil {
 		return config.Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	err = c.Validate()
+	err := c.Validate()
 	if !c.EmbeddedClickHouse() {
 		_, badDSN := serverOptions(&c)
 		err = errors.Join(err, badDSN)

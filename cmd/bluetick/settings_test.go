@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,21 @@ func TestSecretOfFlagMayComeFromAFile(t *testing.T) {
 	}
 }
 
+// TestPasswordStaysOut: a password is in no error, above all not one that makes
+// the DSN unreadable.
+func TestPasswordStaysOut(t *testing.T) {
+	for _, password := range []string{"hush%zz", "hu/sh", "hush#1", "hu sh"} {
+		s := settings{ClickhouseDSN: "clickhouse://writer:" + password + "@db:9000/bluetick"}
+		_, err := s.load()
+		if err != nil && (strings.Contains(err.Error(), "hu") || !strings.Contains(err.Error(), "%XX")) {
+			t.Errorf("%s: %v", password, err)
+		}
+		if err == nil && password != "hu sh" {
+			t.Errorf("%s: no error", password)
+		}
+	}
+}
+
 // TestRolesSayWhatTheyNeed: a role alone cannot run embedded.
 func TestRolesSayWhatTheyNeed(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -67,7 +83,7 @@ func TestRolesSayWhatTheyNeed(t *testing.T) {
 }
 
 func TestHelpTeaches(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"demo", "--help"}, {"sql", "--help"}, {"audit", "--help"}, {"ingest", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"demo", "--help"}, {"sql", "--help"}, {"audit", "--help"}, {"ingest", "--help"}, {"aggregate", "--help"}, {"sink", "--help"}, {"alert", "--help"}, {"topics", "--help"}, {"migrate", "--help"}} {
 		var out bytes.Buffer
 		exited := errors.New("exit")
 		func() {
@@ -92,6 +108,9 @@ func TestHelpTeaches(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	for query, want := range map[string]bool{
 		"SELECT 1": true, "  with x as (select 1) select * from x": true, "(SELECT 1)": true, "SHOW TABLES": true,
+		"SELECT\n\tcampaign FROM v_campaigns": true, "SELECT*FROM events": true, "select": true,
+		"-- of spring\nSELECT 1": true, "/* all */ # of them\n SHOW TABLES": true, "FROM events SELECT type": true,
+		"-- SELECT 1": false, "/* SELECT 1": false, "": false,
 		"INSERT INTO benchmarks SELECT 1": false, "OPTIMIZE TABLE events FINAL": false,
 	} {
 		if got := answers(query); got != want {
@@ -109,10 +128,49 @@ func TestCells(t *testing.T) {
 		"2026-02-03 04:05:06": plain(at, "DateTime('UTC')"),
 		"2026-02-03":          plain(at, "Date"),
 		"61620a":              plain("ab\n", "FixedString(16)"),
+		"[6162 63]":           plain([]string{"ab", "c"}, "Array(FixedString(16))"),
 		`a\tb`:                plain("a\tb", "String"),
 	} {
 		if got := cell(v); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// TestLargeResult: a table leaves as it comes, and does not wait in memory for
+// its last row.
+func TestLargeResult(t *testing.T) {
+	var out bytes.Buffer
+	w := newWriter("table", &out, []string{"n", "x"})
+	for range alignRows {
+		if err := w.row([]any{int64(7), "y"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Count(out.String(), "\n"); got != alignRows+1 {
+		t.Errorf("%d lines after %d rows", got, alignRows)
+	}
+}
+
+func TestJSONWithoutNumbers(t *testing.T) {
+	var out bytes.Buffer
+	if err := newWriter("json", &out, []string{"a", "b"}).row([]any{math.NaN(), math.Inf(1)}); err != nil || out.String() != `{"a":null,"b":null}`+"\n" {
+		t.Errorf("%q, %v", &out, err)
+	}
+}
+
+// TestAskingNeedsNoSecretOfASource: a second terminal has none of them.
+func TestAskingNeedsNoSecretOfASource(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bluetick.yaml")
+	text := "pepper: env:NO_PEPPER_HERE\nsources: [{name: main, provider: meta, secrets: ['env:NO_SECRET_HERE']}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := settings{Config: file}
+	if _, err := s.load(); err == nil || !strings.Contains(err.Error(), "NO_SECRET_HERE") {
+		t.Errorf("run: %v", err)
+	}
+	if _, err := s.loadToAsk(); err != nil {
+		t.Errorf("ask: %v", err)
 	}
 }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
@@ -35,7 +37,7 @@ does not (opens the data itself). With --clickhouse-dsn it asks that server.
 
 // Run executes the command.
 func (c *sqlCmd) Run(ctx context.Context) error {
-	cfg, err := c.load()
+	cfg, err := c.loadToAsk()
 	if err != nil {
 		return err
 	}
@@ -87,14 +89,37 @@ func ask(ctx context.Context, conn driver.Conn, query, format string, w io.Write
 	return errors.Join(rows.Err(), out.end())
 }
 
-// answers reports whether a statement returns rows.
+// answers reports whether a statement returns rows, by its first word.
 func answers(query string) bool {
-	first, _, _ := strings.Cut(strings.TrimLeft(query, " \t\r\n("), " ")
-	switch strings.ToUpper(strings.TrimSpace(first)) {
-	case "SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK":
+	query = code(query)
+	end := strings.IndexFunc(query, func(r rune) bool { return !unicode.IsLetter(r) })
+	if end < 0 {
+		end = len(query)
+	}
+	switch strings.ToUpper(query[:end]) {
+	case "SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK":
 		return true
 	}
 	return false
+}
+
+// code is the query without the comments, blanks and brackets it begins with.
+func code(query string) string {
+	for {
+		query = strings.TrimLeft(query, " \t\r\n(")
+		var found bool
+		switch {
+		case strings.HasPrefix(query, "--"), strings.HasPrefix(query, "#"):
+			_, query, found = strings.Cut(query, "\n")
+		case strings.HasPrefix(query, "/*"):
+			_, query, found = strings.Cut(query, "*/")
+		default:
+			return query
+		}
+		if !found {
+			return ""
+		}
+	}
 }
 
 // plain turns a scanned value into what a person reads: pointers followed, keys
@@ -117,9 +142,21 @@ func plain(v any, typ string) any {
 		if strings.Contains(typ, "FixedString(16)") {
 			return hex.EncodeToString([]byte(v))
 		}
+	case []string:
+		if strings.Contains(typ, "FixedString(16)") {
+			keys := make([]string, len(v))
+			for i := range v {
+				keys[i] = hex.EncodeToString([]byte(v[i]))
+			}
+			return keys
+		}
 	}
 	return v
 }
+
+// alignRows is how many rows of a table are aligned together: a table has to be
+// held until it is, and a result may be larger than the memory.
+const alignRows = 1000
 
 // writer writes rows in one of the formats.
 type writer struct {
@@ -147,6 +184,9 @@ func (w *writer) row(values []any) error {
 	if w.format == "json" {
 		object := make(map[string]any, len(values))
 		for i, v := range values {
+			if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+				v = nil // JSON has no such numbers
+			}
 			object[w.columns[i]] = v
 		}
 		return json.NewEncoder(w.out).Encode(object)
@@ -156,6 +196,9 @@ func (w *writer) row(values []any) error {
 		cells[i] = cell(v)
 	}
 	_, err := fmt.Fprintln(w.out, strings.Join(cells, "\t"))
+	if err == nil && w.rows%alignRows == 0 {
+		err = w.end()
+	}
 	return err
 }
 
@@ -176,8 +219,5 @@ func (w *writer) end() error {
 	if w.tabs == nil {
 		return nil
 	}
-	if err := w.tabs.Flush(); err != nil {
-		return err
-	}
-	return nil
+	return w.tabs.Flush()
 }

@@ -112,6 +112,7 @@ func (p *process) startSink(ctx context.Context) error {
 	}
 	p.life.OnStop("clickhouse connection of the sink", func(context.Context) error { return conn.Close() })
 	cfg := sink.Default()
+	cfg.AcceptGap = p.cfg.Sink.AcceptGap
 	deps := sink.Deps{
 		Brokers: p.brokers, Options: []kgo.Opt{p.kafkaLog("sink")}, Store: sinkch.NewClient(conn), Now: p.times.now, Log: p.log, Registerer: p.registry,
 	}

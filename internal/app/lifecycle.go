@@ -60,6 +60,7 @@ func (l *Lifecycle) Go(name string, run func(context.Context) error) {
 				err = errors.New("ended by itself")
 			}
 			l.Fail(fmt.Errorf("%s: %w", name, err))
+			err = nil // said once is enough
 		}
 		done <- err
 	}()
@@ -99,7 +100,8 @@ func (l *Lifecycle) Failed() <-chan error { return l.failed }
 
 // Stop stops everything in reverse order. limit bounds all of it together; a
 // step that does not finish is named in the error and the rest still gets its
-// turn. Stop may be called again: nothing is left to do then.
+// turn. A failure that nobody has been told of by Wait or Failed is in the error
+// too. Stop may be called again: nothing is left to do then.
 func (l *Lifecycle) Stop(limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not stopped within %s", limit))
 	defer cancel()
@@ -111,6 +113,11 @@ func (l *Lifecycle) Stop(limit time.Duration) error {
 		if err := s.stop(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
 		}
+	}
+	select {
+	case err := <-l.failed:
+		errs = append(errs, err)
+	default:
 	}
 	return errors.Join(errs...)
 }

@@ -45,7 +45,18 @@ func TestFirstFailureWins(t *testing.T) {
 	if err := l.Wait(t.Context()); !errors.Is(err, boom) || !strings.Contains(err.Error(), "part") {
 		t.Errorf("error %v", err)
 	}
-	if err := l.Stop(time.Minute); !errors.Is(err, boom) {
+	if err := l.Stop(time.Minute); err != nil {
+		t.Errorf("the failure is told twice: %v", err)
+	}
+}
+
+func TestStopTellsAFailureNobodyHasHeard(t *testing.T) {
+	l := New(slog.New(slog.DiscardHandler))
+	boom := errors.New("boom")
+	ended := make(chan struct{})
+	l.Go("part", func(context.Context) error { defer close(ended); return boom })
+	<-ended
+	if err := l.Stop(time.Minute); !errors.Is(err, boom) || strings.Count(err.Error(), "boom") != 1 {
 		t.Errorf("stop: %v", err)
 	}
 }

@@ -22,6 +22,9 @@ type Config struct {
 	// Data is the folder that holds all state; one process at a time.
 	Data string `yaml:"data"`
 	Log  Log    `yaml:"log"`
+	// StartTimeout is how long Kafka and ClickHouse may each take to answer at
+	// the start, before the process gives up.
+	StartTimeout time.Duration `yaml:"start_timeout"`
 	// Ingest is the door for webhooks.
 	Ingest Ingest `yaml:"ingest"`
 	// Sources are the accounts that may send webhooks.
@@ -31,6 +34,7 @@ type Config struct {
 	Pepper     string     `yaml:"pepper"`
 	Kafka      Kafka      `yaml:"kafka"`
 	ClickHouse ClickHouse `yaml:"clickhouse"`
+	Sink       Sink       `yaml:"sink"`
 	Metrics    Metrics    `yaml:"metrics"`
 	Alerts     Alerts     `yaml:"alerts"`
 }
@@ -93,6 +97,13 @@ type ClickHouse struct {
 	EventsTTLDays int `yaml:"events_ttl_days"`
 }
 
+// Sink configures the way into ClickHouse.
+type Sink struct {
+	// AcceptGap goes on where retention has deleted records before they came to
+	// ClickHouse; without it the sink stops and says so.
+	AcceptGap bool `yaml:"accept_gap"`
+}
+
 // Metrics configures the server for metrics, health and pprof.
 type Metrics struct {
 	Listen string `yaml:"listen"`
@@ -115,13 +126,14 @@ type Webhook struct {
 // Default is the single-machine product on its usual ports.
 func Default() Config {
 	return Config{
-		Data:       "data",
-		Log:        Log{Level: "info", Format: "text"},
-		Ingest:     Ingest{Listen: "127.0.0.1:8080", MaxBodyBytes: 4 << 20, MaxConcurrent: 256, ProduceTimeout: 5 * time.Second},
-		Kafka:      Kafka{Listen: "127.0.0.1:9092", Partitions: 4},
-		ClickHouse: ClickHouse{Listen: "127.0.0.1:8123", Database: "bluetick"},
-		Metrics:    Metrics{Listen: "127.0.0.1:9095"},
-		Alerts:     Alerts{FalseAlarms: "1 per account per 90d"},
+		Data:         "data",
+		StartTimeout: 2 * time.Minute,
+		Log:          Log{Level: "info", Format: "text"},
+		Ingest:       Ingest{Listen: "127.0.0.1:8080", MaxBodyBytes: 4 << 20, MaxConcurrent: 256, ProduceTimeout: 5 * time.Second},
+		Kafka:        Kafka{Listen: "127.0.0.1:9092", Partitions: 4},
+		ClickHouse:   ClickHouse{Listen: "127.0.0.1:8123", Database: "bluetick"},
+		Metrics:      Metrics{Listen: "127.0.0.1:9095"},
+		Alerts:       Alerts{FalseAlarms: "1 per account per 90d"},
 	}
 }
 
@@ -203,6 +215,10 @@ var (
 	databasePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
 )
 
+// maxBodyBytes is what ingest allows: below the 5 MiB that the topics for whole
+// bodies take as one record.
+const maxBodyBytes = 5<<20 - 64<<10
+
 // Validate reports every mistake at once, each with the setting it is in.
 func (c *Config) Validate() error {
 	var errs []error
@@ -218,8 +234,11 @@ func (c *Config) Validate() error {
 	if c.Data == "" {
 		bad("data: no folder given")
 	}
-	if c.Ingest.MaxBodyBytes < 1<<10 || c.Ingest.MaxBodyBytes > 64<<20 {
-		bad("ingest.max_body_bytes: %d is outside 1 KiB to 64 MiB", c.Ingest.MaxBodyBytes)
+	if c.StartTimeout <= 0 {
+		bad("start_timeout: %s, want more than 0", c.StartTimeout)
+	}
+	if c.Ingest.MaxBodyBytes < 1<<10 || c.Ingest.MaxBodyBytes > maxBodyBytes {
+		bad("ingest.max_body_bytes: %d is outside 1024 to %d: Kafka takes no larger record", c.Ingest.MaxBodyBytes, maxBodyBytes)
 	}
 	if c.Ingest.MaxConcurrent < 1 {
 		bad("ingest.max_concurrent: %d, want at least 1", c.Ingest.MaxConcurrent)

@@ -30,6 +30,7 @@ func TestDefaultIsValid(t *testing.T) {
 func TestLoadOverDefaults(t *testing.T) {
 	c, err := Load(write(t, `
 ingest: {listen: "127.0.0.1:0", produce_timeout: 2s}
+sink: {accept_gap: true}
 sources:
   - {name: main, provider: meta, secrets: ["env:APP_SECRET"], verify_token: "plain"}
 `))
@@ -48,6 +49,9 @@ sources:
 	}
 	if c.Ingest.ProduceTimeout != 2*time.Second || c.Ingest.MaxBodyBytes != 4<<20 {
 		t.Errorf("ingest %+v", c.Ingest)
+	}
+	if !c.Sink.AcceptGap || Default().Sink.AcceptGap {
+		t.Error("sink.accept_gap is not what the file says, or not off by default")
 	}
 }
 
@@ -77,6 +81,7 @@ func TestValidateTellsEveryMistake(t *testing.T) {
 	c := Default()
 	c.Ingest.Listen = "8080"
 	c.Ingest.MaxBodyBytes = 1
+	c.StartTimeout = -time.Second
 	c.ClickHouse.Database = "a; DROP"
 	c.Log.Level = "loud"
 	c.Sources = []Source{
@@ -91,7 +96,7 @@ func TestValidateTellsEveryMistake(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"ingest.listen", "max_body_bytes", "clickhouse.database", "log.level", `"Main!"`, "carrier-pigeon",
+		"ingest.listen", "max_body_bytes", "start_timeout", "clickhouse.database", "log.level", `"Main!"`, "carrier-pigeon",
 		"one is empty", "campaign_pattern", "none given; for Meta", "max_event_age", "given twice", "http://", "whsec_",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -46,7 +46,13 @@ func Open(dir string) (*Root, error) {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w by process %s: stop that one, or give this one another --data", abs, ErrBusy, strings.TrimSpace(string(pid)))
 	}
-	if err := errors.Join(f.Truncate(0), writeAt(f, fmt.Sprintln(os.Getpid()))); err != nil {
+	// The run.json of a process that was killed would name places where nobody
+	// listens any more, until this one announces its own.
+	stale := os.Remove(runPath(abs))
+	if errors.Is(stale, fs.ErrNotExist) {
+		stale = nil
+	}
+	if err := errors.Join(stale, f.Truncate(0), writeAt(f, fmt.Sprintln(os.Getpid()))); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock data folder: %w", err)
 	}
@@ -69,6 +75,24 @@ func (r *Root) ClickHouse() string { return filepath.Join(r.dir, "clickhouse") }
 
 // State is the folder of the folds' state.
 func (r *Root) State() string { return filepath.Join(r.dir, "state") }
+
+// Room returns nil if at least need bytes are free on the folder's disk, or if
+// that cannot be told.
+func (r *Root) Room(need uint64) error {
+	if free, err := FreeBytes(r.dir); err == nil && free < need {
+		return fmt.Errorf("the disk of %s has %d bytes left and %d are needed: free some room", r.dir, free, need)
+	}
+	return nil
+}
+
+// FreeBytes returns what is left for this process on the disk of dir.
+func FreeBytes(dir string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("ask for the free room of %s: %w", dir, err)
+	}
+	return uint64(st.Bavail) * uint64(st.Bsize), nil //nolint:unconvert // the types differ between systems
+}
 
 // Close removes run.json and gives up the lock.
 func (r *Root) Close() error {
@@ -123,8 +147,8 @@ func (r *Root) Announce(run Run) error {
 }
 
 // ReadRun tells where the process that holds dir listens. A folder without one
-// gives an error that wraps fs.ErrNotExist; a stale file of a killed process is
-// told by a lock that can be taken (Open succeeds).
+// gives an error that wraps fs.ErrNotExist; that of a killed process stays until
+// the next Open.
 func ReadRun(dir string) (Run, error) {
 	b, err := os.ReadFile(runPath(dir))
 	if err != nil {
@@ -139,15 +163,40 @@ func ReadRun(dir string) (Run, error) {
 
 func runPath(dir string) string { return filepath.Join(dir, "run.json") }
 
-// writeWhole replaces path so that a reader or a crash sees the old text or the
-// new one, never a part.
+// writeWhole replaces path so that a reader, a crash or a loss of power leaves
+// the old text or the new one, never a part: with the pepper all contacts would
+// be lost.
 func writeWhole(path string, b []byte) error {
 	tmp := path + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	err := writeSynced(tmp, b)
+	if err == nil {
+		err = os.Rename(tmp, path)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
 	return nil
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

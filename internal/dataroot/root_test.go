@@ -29,6 +29,23 @@ func TestOneHolder(t *testing.T) {
 	again.Close()
 }
 
+func TestRoom(t *testing.T) {
+	r, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Room(1); err != nil {
+		t.Errorf("a byte: %v", err)
+	}
+	if err := r.Room(1 << 62); err == nil || !strings.Contains(err.Error(), "free some room") {
+		t.Errorf("more than any disk has: %v", err)
+	}
+	if _, err := FreeBytes(r.Dir() + "/missing"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing folder: %v", err)
+	}
+}
+
 func TestSecretStays(t *testing.T) {
 	dir := t.TempDir()
 	r, err := Open(dir)
@@ -78,5 +95,22 @@ func TestAnnounce(t *testing.T) {
 	r.Close()
 	if _, err := ReadRun(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestStaleRun: what a killed process said about itself does not outlive the
+// next one's start.
+func TestStaleRun(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(runPath(dir), []byte(`{"pid":1,"clickhouse":"127.0.0.1:1"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := ReadRun(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old one is still there: %v", err)
 	}
 }

@@ -53,4 +53,19 @@ func TestCompose(t *testing.T) {
 	if !strings.Contains(bluetick.Build.DockerfileInline, "./cmd/bluetick") {
 		t.Error("the image does not build ./cmd/bluetick")
 	}
+	if !strings.Contains(bluetick.Build.DockerfileInline, "ca-certificates") {
+		t.Error("the image trusts no authority: alert webhooks over https would fail")
+	}
+	if check := strings.Join(project.Services["clickhouse"].HealthCheck.Test, " "); !strings.Contains(check, "--user") {
+		t.Errorf("the health check of clickhouse asks as a user that the image removes: %s", check)
+	}
+	ignored, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"data", ".git", "**/node_modules"} {
+		if !strings.Contains("\n"+string(ignored), "\n"+path+"\n") {
+			t.Errorf("%s would be copied into the image's build", path)
+		}
+	}
 }

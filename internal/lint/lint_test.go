@@ -82,7 +82,7 @@ func TestImports(t *testing.T) {
 	}{
 		{
 			"github.com/twmb/franz-go/pkg/kgo",
-			[]string{"ingest", "internal/task", "sink", "cmd/bluetick", "internal/kafkatest", "internal/topics", "internal/embedded/kafka"},
+			[]string{"ingest", "internal/task", "sink", "cmd/bluetick", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/embedded/kafka"},
 			"Kafka lives at the rim; folds and decoders know nothing of it",
 		},
 		{

@@ -15,6 +15,9 @@ const (
 	assumedMemoryBytes = 4 << 30
 	// minMemoryBytes is the least with which merges and a small query still work beside each other.
 	minMemoryBytes = 256 << 20
+	// keepFree is what inserts and merges leave free on the disk: below it they are refused (NOT_ENOUGH_SPACE), so
+	// that a write never finds the disk full, which the library would not notice.
+	keepFree = 32 << 20
 )
 
 // defaultMemoryBytes leaves three quarters of the machine to everything else.
@@ -28,6 +31,7 @@ const serverConfig = `<clickhouse>
     <mark_cache_size>%d</mark_cache_size>
     <background_pool_size>2</background_pool_size>
     <background_schedule_pool_size>8</background_schedule_pool_size>
+    <storage_configuration><disks><default><keep_free_space_bytes>%d</keep_free_space_bytes></default></disks></storage_configuration>
     <users_config>%s</users_config>
 </clickhouse>
 `
@@ -61,7 +65,7 @@ func writeConfig(dir string, memory int64) (string, error) {
 	if err := xml.EscapeText(&escaped, []byte(users)); err != nil {
 		return "", err
 	}
-	server := fmt.Sprintf(serverConfig, memory, memory/8, escaped.String())
+	server := fmt.Sprintf(serverConfig, memory, memory/8, keepFree, escaped.String())
 	if err := os.WriteFile(users, []byte(usersConfig), 0o600); err != nil {
 		return "", err
 	}

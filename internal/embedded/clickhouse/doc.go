@@ -19,6 +19,11 @@
 // insert_deduplication_token adds nothing twice. The folder's lock goes with the process. Power loss is another
 // matter: like a server by default, the engine leaves it to the operating system when pages reach the disk.
 //
+// The library ignores the outcome of its writes to the disk: where a part cannot be written it answers the insert
+// with success, and the rows are gone when the engine is opened again. It asks for room before it writes, and is
+// told to keep some free (keepFree), so a disk that fills up is answered with NOT_ENOUGH_SPACE in time. A disk that
+// fails, or a limit on the size of files (ulimit -f), is not noticed; bluetick audit would show it.
+//
 // Where it differs from a server: no native protocol (9000), no users besides the two kinds above, no
 // system.query_log, query_id is echoed but not known to KILL QUERY, no external tables, no INSERT … FROM INFILE,
 // no INSERT … SELECT … FROM input().

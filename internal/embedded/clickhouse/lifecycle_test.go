@@ -312,3 +312,13 @@ func TestStartStop(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// TestKeepsRoom: the engine must stop before the disk is full, because it does
+// not notice a write without room.
+func TestKeepsRoom(t *testing.T) {
+	s := serveEngine(t, openEngine(t))
+	want := fmt.Sprintf("%d\n", keepFree)
+	if got := must(t, s, "SELECT keep_free_space FROM system.disks WHERE name = 'default'"); got != want {
+		t.Errorf("keeps %q bytes free, want %q", got, want)
+	}
+}

@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/bluetick/bluetick/internal/dataroot"
 )
 
 // DefaultAddr is where the broker listens unless told otherwise: Kafka's usual
@@ -41,7 +43,7 @@ type Config struct {
 	// Log receives the broker's warnings; nil discards them.
 	Log *slog.Logger
 
-	free func(dir string) (uint64, error) // tests only; nil means freeBytes
+	free func(dir string) (uint64, error) // tests only; nil means dataroot.FreeBytes
 }
 
 // Broker is a running single-node Kafka. It is safe for concurrent use.
@@ -98,7 +100,7 @@ func Open(cfg Config) (*Broker, error) {
 	}
 	guard := &diskGuard{dir: cfg.Dir, free: cfg.free, log: log}
 	if guard.free == nil {
-		guard.free = freeBytes
+		guard.free = dataroot.FreeBytes
 	}
 	cluster.ControlKey(kmsg.Produce.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,15 +24,6 @@ const (
 
 // ErrNoRoom is in the error of Room.
 var ErrNoRoom = errors.New("the disk is nearly full: free some room, nothing needs to be started again")
-
-// freeBytes returns what is left for this process on the disk of dir.
-func freeBytes(dir string) (uint64, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, err
-	}
-	return uint64(st.Bavail) * uint64(st.Bsize), nil //nolint:unconvert // the types differ between systems
-}
 
 // Room returns nil while there is room for facts from outside, else an error
 // that wraps ErrNoRoom. Who takes them in asks before each; who only passes on

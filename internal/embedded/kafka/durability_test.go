@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -234,14 +233,5 @@ func TestRoom(t *testing.T) {
 	disk.unknown.Store(true)
 	if err := b.Room(); err != nil {
 		t.Errorf("room unknown: %v", err)
-	}
-}
-
-func TestFreeBytes(t *testing.T) {
-	if n, err := freeBytes(t.TempDir()); err != nil || n == 0 {
-		t.Errorf("free: %d, %v", n, err)
-	}
-	if _, err := freeBytes(filepath.Join(t.TempDir(), "missing")); err == nil {
-		t.Error("a missing folder has no disk")
 	}
 }
