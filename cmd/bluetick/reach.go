@@ -98,7 +98,7 @@ func ensureTopics(ctx context.Context, cfg *config.Config, log *slog.Logger, adm
 func migrate(ctx context.Context, cfg *config.Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
 	err = reach(ctx, log, "ClickHouse at "+strings.Join(opts.Addr, ", "), cfg.StartTimeout, clickhouseAway, func(ctx context.Context) error {
 		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{
-			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays}, Epoch: epoch, Now: now,
+			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays, DeadLettersDays: deadLettersDays}, Epoch: epoch, Now: now,
 		})
 		applied = append(applied, done...)
 		return remedy(err)
