@@ -52,6 +52,13 @@ type server struct {
 func start(t testing.TB, bin, data string, extra ...string) *server {
 	t.Helper()
 	s := launch(t, bin, data, extra...)
+	s.ready(data)
+	return s
+}
+
+// ready waits until the process has said where it listens.
+func (s *server) ready(data string) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
@@ -59,13 +66,14 @@ func start(t testing.TB, bin, data string, extra ...string) *server {
 		run, err := dataroot.ReadRun(data)
 		if err == nil && run.PID == s.cmd.Process.Pid {
 			s.run = run
-			return s
+			return
 		}
 		select {
 		case err := <-s.done:
-			t.Fatalf("bluetick ended while starting: %v\n%s", err, s.log)
+			s.done <- err
+			s.t.Fatalf("bluetick ended while starting: %v\n%s", err, s.log)
 		case <-ctx.Done():
-			t.Fatalf("bluetick was not ready in time\n%s", s.log)
+			s.t.Fatalf("bluetick was not ready in time\n%s", s.log)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -74,11 +82,16 @@ func start(t testing.TB, bin, data string, extra ...string) *server {
 // launch starts the process and does not wait until it is ready.
 func launch(t testing.TB, bin, data string, extra ...string) *server {
 	t.Helper()
-	args := append([]string{
+	return spawn(t, bin, append([]string{
 		"run", "--data", data, "--meta-app-secret", appSecret, "--meta-verify-token", verifyToken,
 		"--ingest-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0",
 		"--metrics-listen", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0",
-	}, extra...)
+	}, extra...)...)
+}
+
+// spawn starts the binary with these arguments.
+func spawn(t testing.TB, bin string, args ...string) *server {
+	t.Helper()
 	lib, err := embedded.Locate("")
 	if err != nil {
 		t.Fatal(err)
