@@ -57,12 +57,18 @@ func Brokers(t testing.TB) []string {
 }
 
 // Topics creates all of bluetick's topics with the given number of partitions
-// and their usual settings.
+// and their usual settings, but a retention that outlasts any clock.
 func Topics(t testing.TB, brokers []string, partitions int32) {
 	t.Helper()
 	adm := admin(t, brokers)
 	defer adm.Close()
-	if _, err := topics.Ensure(t.Context(), adm, schemas.Topics(partitions), topics.Options{Create: true, ReplicationFactor: 1}); err != nil {
+	want := schemas.Topics(partitions)
+	for i := range want {
+		// Tests stamp records with clocks of their own, and a real broker deletes
+		// what is too old within a second.
+		want[i].Retention = 100 * 365 * 24 * time.Hour
+	}
+	if _, err := topics.Ensure(t.Context(), adm, want, topics.Options{Create: true, ReplicationFactor: 1}); err != nil {
 		t.Fatalf("create topics: %v", err)
 	}
 }

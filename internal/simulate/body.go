@@ -214,8 +214,7 @@ func (p *plan) status(u update, m message, who person) object {
 	if who.userID != "" && u.kind != kindFailed {
 		s["recipient_user_id"] = who.userID
 	}
-	r := p.random(m.index, 4)
-	asPairs, onlySent := r.Float64() < 0.1, r.Float64() < 0.1
+	asPairs, onlySent := p.callbackHabits(m)
 	if u.kind == kindSent || !onlySent {
 		s["biz_opaque_callback_data"] = callback(c, m, who, asPairs)
 	}
@@ -230,6 +229,13 @@ func (p *plan) status(u update, m message, who person) object {
 		s["errors"] = []any{object{"code": u.code, "title": title, "message": title, "error_data": object{"details": "Simulated."}}}
 	}
 	return s
+}
+
+// callbackHabits: some messages carry their callback data as pairs, some only on
+// the first status.
+func (p *plan) callbackHabits(m message) (asPairs, onlySent bool) {
+	r := p.random(m.index, 4)
+	return r.Float64() < 0.1, r.Float64() < 0.1
 }
 
 func callback(c campaign, m message, who person, pairs bool) string {

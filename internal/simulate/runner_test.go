@@ -196,3 +196,26 @@ func TestJournalOfAnotherSeedIsRefused(t *testing.T) {
 		t.Errorf("start %s, greatest %s", again.Start(), again.Greatest())
 	}
 }
+
+// TestTruthKnowsWhatWasSaid: a message belongs to its campaign only once a
+// webhook that was taken has said so.
+func TestTruthKnowsWhatWasSaid(t *testing.T) {
+	p := newPlan(1, testStart, 0.1)
+	for index := range p.history {
+		m := p.history[index]
+		_, onlySent := p.callbackHabits(m)
+		want := p.campaigns[m.campaign].name
+		if onlySent {
+			want = Unattributed
+		}
+		tr := newTruth(p)
+		tr.acknowledge([]update{{message: index, kind: kindDelivered}})
+		if got := tr.campaigns(); len(got) != 1 || got[0].Campaign != want || got[0].Delivered != 1 {
+			t.Fatalf("message %d, callback data only on sent %v: %+v, want it in %s", index, onlySent, got, want)
+		}
+		tr.acknowledge([]update{{message: index, kind: kindSent}})
+		if got := tr.campaigns(); got[0].Campaign != p.campaigns[m.campaign].name {
+			t.Fatalf("message %d after sent: %+v", index, got)
+		}
+	}
+}

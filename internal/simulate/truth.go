@@ -69,7 +69,7 @@ func (t *truth) campaigns() []CampaignTruth {
 		if !has(seen, kindSent, kindDelivered, kindFailed) {
 			continue // nothing yet says that the message was sent
 		}
-		name := t.plan.campaigns[t.plan.at(index).campaign].name
+		name := t.campaign(index, seen)
 		c := byName[name]
 		if c == nil {
 			c = &CampaignTruth{Campaign: name}
@@ -92,6 +92,22 @@ func (t *truth) campaigns() []CampaignTruth {
 	}
 	slices.SortFunc(all, func(a, b CampaignTruth) int { return strings.Compare(a.Campaign, b.Campaign) })
 	return all
+}
+
+// Unattributed is where messages count of which no webhook so far has said to
+// which campaign they belong.
+const Unattributed = "(unattributed)"
+
+// campaign is the campaign that the acknowledged webhooks of a message name.
+func (t *truth) campaign(index int, seen uint16) string {
+	m := t.plan.at(index)
+	if !has(seen, kindSent) {
+		_, onlySent := t.plan.callbackHabits(m)
+		if onlySent || !has(seen, kindDelivered, kindRead, kindFailed) {
+			return Unattributed
+		}
+	}
+	return t.plan.campaigns[m.campaign].name
 }
 
 func count(n *int64, yes bool) {
