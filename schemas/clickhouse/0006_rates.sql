@@ -42,7 +42,7 @@ CREATE OR REPLACE VIEW v_campaigns
 {{rateColumns}},
     cost             Map(String, Float64) COMMENT 'Known cost by currency, in units of the currency',
     cost_per_engaged Map(String, Nullable(Float64)) COMMENT 'cost / engaged by currency, in units of the currency',
-    benchmarks   Map(String, Float64) COMMENT 'Distance to each benchmark, rate minus reference as a fraction, by metric/tier@age in seconds, over the cohorts that had reached that age. Vendor claims take no part',
+    benchmarks   Map(String, Float64) COMMENT 'Distance to each benchmark, rate minus reference as a fraction, by metric/tier@age in seconds, over the cohorts that had reached that age; what should be low and is final at the horizon is so far, over all. Vendor claims take no part',
     verdict      String COMMENT 'The same in words, with the uncertainty of the rate taken into account'
 ) AS
 WITH
@@ -63,15 +63,16 @@ WITH
     aged AS
     (
         SELECT
-            account, channel, panes.campaign AS name, age, sum(panes.sent) AS n_sent, {{sumAtAge "n_" "ages.age"}}
+            account, channel, panes.campaign AS name, age, sum(panes.sent) AS n_sent, {{sumAtAge "n_" "ages.age"}},
+            min(panes.minute + 60 + ages.age <= (SELECT complete_to FROM v_watermark)) AS mature
         FROM panes FINAL CROSS JOIN ages
-        WHERE epoch = {{currentEpoch}} AND panes.minute + 60 + ages.age <= (SELECT complete_to FROM v_watermark)
+        WHERE epoch = {{currentEpoch}} AND (ages.age = {{horizon}} OR panes.minute + 60 + ages.age <= (SELECT complete_to FROM v_watermark))
         GROUP BY account, channel, name, age
         HAVING n_sent != 0
     ),
     measured AS
     (
-        SELECT account, channel, name, age, metric, k, n, k / nullIf(n, 0) AS rate, {{wilsonLow "k" "n"}} AS low, {{wilsonHigh "k" "n"}} AS high
+        SELECT account, channel, name, age, mature, metric, k, n, k / nullIf(n, 0) AS rate, {{wilsonLow "k" "n"}} AS low, {{wilsonHigh "k" "n"}} AS high
         FROM aged
         ARRAY JOIN
             [{{metricNames}}] AS metric,
@@ -87,13 +88,15 @@ WITH
             if(any(better) = 'higher', is_high < reference, is_low > reference) AS missed
         FROM measured AS m
         INNER JOIN (SELECT * FROM benchmarks FINAL WHERE kind != 'vendor claim') AS b ON m.metric = b.metric AND m.age = b.age
-        WHERE isNotNull(m.rate) AND (b.channel = '' OR b.channel = m.channel)
+        -- The final figure of what should be low only grows: a limit that is crossed
+        -- already is crossed for good, so it need not be waited for.
+        WHERE isNotNull(m.rate) AND (b.channel = '' OR b.channel = m.channel) AND (m.mature OR b.better = 'lower')
         GROUP BY account, channel, name, metric, age, tier
     ),
     judged AS
     (
         SELECT account, channel, name, metric, age, any(held.is) AS rate_is, groupArray((tier, reference)) AS tiers,
-            concat(metric, ' ', toString(round(100 * any(held.is), 1)), ' % at ', {{ageWords "age"}}, ': ', arrayStringConcat(
+            concat(metric, ' ', toString(round(100 * any(held.is), 1)), if(age = {{horizon}}, ' % so far', concat(' % at ', {{ageWords "age"}})), ': ', arrayStringConcat(
                 arrayMap(x -> concat(multiIf(x.3, 'meets ', x.4, 'misses ', 'too close to tell from '), x.1, ' ', toString(round(100 * x.2, 2)), ' %'),
                     arraySort(x -> x.2, groupArray((tier, reference, met, missed)))), ', ')) AS words
         FROM held

@@ -53,6 +53,7 @@ func functions() template.FuncMap {
 		"about": about, "ageWords": ageWords, "buckets": func() int { return schemas.Buckets },
 		"countColumns": countColumns, "currentEpoch": func() string { return currentEpoch },
 		"delay": delay, "dimension": dimension, "edges": edges, "histogram": histogramComment,
+		"horizon":     func() int { return schemas.HorizonSeconds },
 		"horizonDays": func() int { return schemas.HorizonDays }, "inTime": inTime, "isLate": isLate,
 		"memoryDays": func() int { return MemoryDays }, "metricDenominators": metricDenominators,
 		"metricNames": metricNames, "metricNumerators": metricNumerators,
