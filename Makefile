@@ -14,7 +14,7 @@ LIB      := $(NPM_DIR)/node_modules/.installed
 ENGINE_PKGS := ./internal/embedded/clickhouse ./internal/audit ./internal/e2e ./sink ./sink/clickhouse ./cmd/bluetick
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean run build lib prepare test test-fast test-race test-kafka check fmt fmt-check vet lint gen gen-check golden fuzz soak bench bench-cmp up down clean
+.PHONY: help demo demo-clean run build lib prepare test test-fast test-race test-kafka check fmt fmt-check vet lint gen gen-check tidy-check golden fuzz soak bench bench-cmp up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -67,7 +67,7 @@ test-kafka: lib ## the Kafka tests again, against a real Apache Kafka from its p
 	  BLUETICK_TEST_KAFKA=apache $(GO) test -count=1 -timeout 10m -run TestServers ./internal/e2e; \
 	else echo "==> skipped: tests against Apache Kafka need java 17 and mvn"; fi
 
-check: fmt-check vet lint gen-check ## formatting, vet, staticcheck, house rules, generated code
+check: fmt-check vet lint gen-check tidy-check ## formatting, vet, staticcheck, house rules, generated code
 
 fmt: ## format all Go files
 	@$(GO) tool gofumpt -w $(GO_FILES)
@@ -94,6 +94,10 @@ gen-check:
 	@echo "==> generated code is current"
 	@tmp=$$(mktemp -d) && $(GO) run ./internal/protogen schemas bluetick.proto $$tmp && \
 	diff -q $$tmp/bluetick.pb.go schemas/pb/bluetick.pb.go && rm -rf $$tmp
+
+tidy-check:
+	@echo "==> go.mod is tidy"
+	@$(GO) mod tidy -diff
 
 golden: lib ## rewrite golden files and histories, then show what changed
 	@$(GO) test $$($(GO) list -test -f '{{.ForTest}} {{.Imports}}' ./... | grep internal/golden | cut -d' ' -f1 | sort -u) -update
