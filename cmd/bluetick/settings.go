@@ -93,6 +93,9 @@ func (s *settings) loadToAsk() (config.Config, error) {
 		return config.Config{}, err
 	}
 	c.Sources, c.Alerts.Webhooks, c.Pepper = nil, nil, ""
+	if c.Log.Level == "info" {
+		c.Log.Level = "warn" // state changes of an engine opened to be asked are no news
+	}
 	return finish(c)
 }
 
