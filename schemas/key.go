@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 )
 
 // Key is a 16-byte identity: of an event, a message, an inbound message, a
@@ -21,18 +20,6 @@ func (k Key) String() string { return hex.EncodeToString(k[:]) }
 
 // Compare orders keys by their bytes.
 func (k Key) Compare(o Key) int { return bytes.Compare(k[:], o[:]) }
-
-// ParseKey reads the form String writes.
-func ParseKey(s string) (Key, error) {
-	var k Key
-	if len(s) != 2*len(k) {
-		return Key{}, fmt.Errorf("key %q: want %d hex digits", s, 2*len(k))
-	}
-	if _, err := hex.Decode(k[:], []byte(s)); err != nil {
-		return Key{}, fmt.Errorf("key %q: %w", s, err)
-	}
-	return k, nil
-}
 
 // DigestKey is the first 16 bytes of SHA-256 over the parts, 0-separated. One
 // SQL expression gives the same:

@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/bluetick/bluetick/internal/audit"
 )
@@ -26,20 +27,12 @@ Works while bluetick runs on the data folder and when it does not.`
 
 // Run executes the command.
 func (c *auditCmd) Run(ctx context.Context) error {
-	cfg, err := c.loadToAsk()
+	var report audit.Report
+	err := c.asking(ctx, func(conn driver.Conn) (err error) {
+		report, err = audit.Run(ctx, conn, wall())
+		return remedy(err)
+	})
 	if err != nil {
-		return err
-	}
-	log, err := logger(&cfg)
-	if err != nil {
-		return err
-	}
-	conn, closeAll, err := connect(ctx, &cfg, log)
-	if err != nil {
-		return err
-	}
-	report, err := audit.Run(ctx, conn, wall())
-	if err = errors.Join(remedy(err), closeAll()); err != nil {
 		return err
 	}
 	if c.JSON {

@@ -42,6 +42,23 @@ func connect(ctx context.Context, cfg *config.Config, log *slog.Logger) (conn dr
 	return open(ctx, opts, func() error { return errors.Join(engine.Close(), root.Close()) })
 }
 
+// asking opens ClickHouse as connect does, for one question.
+func (s *settings) asking(ctx context.Context, question func(driver.Conn) error) error {
+	cfg, err := s.loadToAsk()
+	if err != nil {
+		return err
+	}
+	log, err := logger(&cfg)
+	if err != nil {
+		return err
+	}
+	conn, closeAll, err := connect(ctx, &cfg, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(question(conn), closeAll())
+}
+
 // connectRunning goes through the port that run.json names.
 func connectRunning(ctx context.Context, cfg *config.Config, busy error) (driver.Conn, func() error, error) {
 	run, err := dataroot.ReadRun(cfg.Data)

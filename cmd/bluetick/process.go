@@ -73,7 +73,7 @@ func newProcess(cfg config.Config, log *slog.Logger, t times) (*process, error) 
 	p.life.OnStop("state cache", func(context.Context) error { p.cache.Unref(); return nil })
 	root, err := dataroot.Open(cfg.Data)
 	if err != nil {
-		return nil, errors.Join(err, p.life.Stop(stopLimit))
+		return nil, p.fail(err)
 	}
 	p.root = root
 	p.life.OnStop("data folder", func(context.Context) error { return root.Close() })
@@ -81,7 +81,7 @@ func newProcess(cfg config.Config, log *slog.Logger, t times) (*process, error) 
 		return nil, p.fail(err)
 	}
 	if p.obs, err = obs.Listen(cfg.Metrics.Listen, p.registry, log); err != nil {
-		return nil, errors.Join(err, p.life.Stop(stopLimit))
+		return nil, p.fail(err)
 	}
 	p.life.OnStop("metrics server", p.obs.Stop)
 	p.run = dataroot.Run{PID: os.Getpid(), Metrics: p.obs.Addr(), Database: cfg.ClickHouse.Database}

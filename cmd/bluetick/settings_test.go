@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/bluetick/bluetick/alert"
+	"github.com/bluetick/bluetick/internal/config"
 )
 
 func TestFlagsOverFileOverDefaults(t *testing.T) {
@@ -172,5 +175,43 @@ func TestAskingNeedsNoSecretOfASource(t *testing.T) {
 	}
 	if _, err := s.loadToAsk(); err != nil {
 		t.Errorf("ask: %v", err)
+	}
+}
+
+func TestOperatorsRulesReplaceTheBuiltIn(t *testing.T) {
+	load := func(text string) config.Alerts {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "bluetick.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Alerts
+	}
+	own := load(`
+alerts:
+  rules:
+    - name: opens
+      metric: open_rate
+      wrong: below
+      groupings: [campaign]
+      tiers: [{age: 24h, severity: info, benchmark: baseline}]
+      false_alarms: 2 per account per 30d
+`)
+	rules, err := alertRules(&own)
+	if err != nil || len(rules) != 1 || rules[0].Name != "opens" || rules[0].FalseAlarms.Count != 2 {
+		t.Errorf("own rules: %+v, %v", rules, err)
+	}
+	bad := load("alerts: {rules: [{name: opens, wrnog: below}]}")
+	if _, err := alertRules(&bad); err == nil || !strings.Contains(err.Error(), "alerts.rules") || !strings.Contains(err.Error(), "wrnog") {
+		t.Errorf("a misspelt rule: %v", err)
+	}
+	builtIn := load("alerts: {false_alarms: 3 per account per 30d}")
+	rules, err = alertRules(&builtIn)
+	if err != nil || len(rules) != len(alert.Default()) || rules[0].FalseAlarms.Count != 3 {
+		t.Errorf("built-in rules: %+v, %v", rules, err)
 	}
 }

@@ -37,14 +37,6 @@ does not (opens the data itself). With --clickhouse-dsn it asks that server.
 
 // Run executes the command.
 func (c *sqlCmd) Run(ctx context.Context) error {
-	cfg, err := c.loadToAsk()
-	if err != nil {
-		return err
-	}
-	log, err := logger(&cfg)
-	if err != nil {
-		return err
-	}
 	query := c.Query
 	if query == "-" {
 		b, err := io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
@@ -53,11 +45,7 @@ func (c *sqlCmd) Run(ctx context.Context) error {
 		}
 		query = string(b)
 	}
-	conn, closeAll, err := connect(ctx, &cfg, log)
-	if err != nil {
-		return err
-	}
-	return errors.Join(ask(ctx, conn, query, c.Format, os.Stdout), closeAll())
+	return c.asking(ctx, func(conn driver.Conn) error { return ask(ctx, conn, query, c.Format, os.Stdout) })
 }
 
 // ask runs one statement and writes its answer.

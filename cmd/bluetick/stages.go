@@ -6,12 +6,14 @@ import (
 	"log/slog"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/bluetick/bluetick/aggregate/message"
 	"github.com/bluetick/bluetick/aggregate/rollup"
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/alert/receiver"
 	"github.com/bluetick/bluetick/ingest"
+	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/kafkalog"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
@@ -57,7 +59,7 @@ func (p *process) kafkaLog(component string) kgo.Opt {
 func (p *process) startMessage(ctx context.Context) error {
 	return p.startFold(ctx, task.StageConfig{
 		Stage: schemas.StageMessage, Input: schemas.TopicEvents, Output: schemas.TopicPanes, Logic: message.Logic,
-	}, message.NewFold)
+	}, measured(p.registry))
 }
 
 func (p *process) startRollup(ctx context.Context) error {
@@ -71,7 +73,7 @@ func (p *process) startAlert(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rules, err := alertRules(p.cfg.Alerts.FalseAlarms)
+	rules, err := alertRules(&p.cfg.Alerts)
 	if err != nil {
 		return err
 	}
@@ -92,10 +94,22 @@ func (p *process) startAlert(ctx context.Context) error {
 	}, alert.NewFold(cfg, alert.Deps{Now: p.times.now, Speed: p.times.speed, Receivers: receivers, Log: p.log, Registerer: p.registry}))
 }
 
-// alertRules are the built-in rules with the operator's budget.
-func alertRules(budget string) ([]alert.Rule, error) {
+// alertRules are the operator's own rules, or the built-in ones with the
+// operator's budget.
+func alertRules(cfg *config.Alerts) ([]alert.Rule, error) {
+	if !cfg.Rules.IsZero() {
+		doc, err := yaml.Marshal(&cfg.Rules)
+		if err != nil {
+			return nil, fmt.Errorf("alerts.rules: %w", err)
+		}
+		rules, err := alert.ParseRules(doc)
+		if err != nil {
+			return nil, fmt.Errorf("alerts.%w", err)
+		}
+		return rules, nil
+	}
 	var b alert.Budget
-	if err := b.UnmarshalText([]byte(budget)); err != nil {
+	if err := b.UnmarshalText([]byte(cfg.FalseAlarms)); err != nil {
 		return nil, fmt.Errorf("alerts.false_alarms: %w", err)
 	}
 	rules := alert.Default()

@@ -111,9 +111,13 @@ type Metrics struct {
 
 // Alerts configures the alert stage.
 type Alerts struct {
-	// FalseAlarms is the budget in words: "1 per account per 90d".
-	FalseAlarms string    `yaml:"false_alarms"`
-	Webhooks    []Webhook `yaml:"webhooks"`
+	// FalseAlarms is the budget of each built-in rule in words: "1 per account
+	// per 90d".
+	FalseAlarms string `yaml:"false_alarms"`
+	// Rules replaces the built-in rules: a list that the alert stage reads, see
+	// alert.Rule.
+	Rules    yaml.Node `yaml:"rules"`
+	Webhooks []Webhook `yaml:"webhooks"`
 }
 
 // Webhook is a receiver of notifications, signed as Standard Webhooks.

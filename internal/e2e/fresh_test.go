@@ -56,7 +56,7 @@ func shown(b *testing.B, s *server, events int) {
 	b.ReportMetric(1000*sum/count, "ms-events-mean")
 }
 
-// metric reads the value of a series without labels.
+// metric reads a metric, summed over its labels.
 func (s *server) metric(name string) float64 {
 	s.t.Helper()
 	resp, err := http.Get("http://" + s.run.Metrics + "/metrics")
@@ -68,13 +68,23 @@ func (s *server) metric(name string) float64 {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, after, _ := strings.Cut("\n"+string(text), "\n"+name+" ")
-	value, _, _ := strings.Cut(after, "\n")
-	v, err := strconv.ParseFloat(value, 64)
-	if err != nil {
-		s.t.Fatalf("%s: %v", name, err)
+	var sum float64
+	found := false
+	for line := range strings.Lines(string(text)) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), name)
+		if !ok || rest == "" || rest[0] != ' ' && rest[0] != '{' {
+			continue
+		}
+		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+		if err != nil {
+			s.t.Fatalf("%s: %v", name, err)
+		}
+		sum, found = sum+v, true
 	}
-	return v
+	if !found {
+		s.t.Fatalf("there is no metric %s", name)
+	}
+	return sum
 }
 
 // freshness posts a round of messages and returns how long each took.

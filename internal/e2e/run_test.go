@@ -111,6 +111,9 @@ func TestDoor(t *testing.T) {
 	}
 	s.await("SELECT count() FROM dead_letters FINAL", "1")
 	s.await("SELECT sum(sent) FROM v_campaigns", "10")
+	if got := s.metric("bluetick_message_messages"); got != 10 {
+		t.Errorf("bluetick_message_messages over all partitions is %v, want 10", got)
+	}
 	for _, table := range strings.Fields(s.sql("SELECT name FROM system.tables WHERE database = 'bluetick' AND engine LIKE '%MergeTree'")) {
 		dump := s.sql("SELECT * FROM " + table + " FORMAT JSONEachRow")
 		if strings.Contains(dump, "wamid") || strings.Contains(dump, "3168000000") {

@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"math/rand/v2"
-	"sort"
 	"time"
 )
 
@@ -135,14 +134,4 @@ func (p *plan) at(index int) message {
 // random is the source of everything about one message, by purpose.
 func (p *plan) random(index int, purpose uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(p.seed, uint64(index)<<8|purpose))
-}
-
-// Campaigns are the names in the plan, sorted.
-func Campaigns() []string {
-	var names []string
-	for _, c := range campaigns() {
-		names = append(names, c.name)
-	}
-	sort.Strings(names)
-	return names
 }
