@@ -40,8 +40,8 @@ func newValues(limits ValueLimits, exceed func(dimension string, limit int, firs
 }
 
 // cap replaces what is beyond the limits in the events of one body, and makes
-// their ids anew: the event itself says "(other)". It keeps at most the limits'
-// number of hashes.
+// ids of the content anew: the event itself says "(other)". An id of the
+// provider's own stays. It keeps at most the limits' number of hashes.
 func (v *values) cap(at schemas.Instant, events []schemas.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -64,8 +64,11 @@ func (v *values) cap(at schemas.Instant, events []schemas.Event) {
 			Language: v.one("language", was.Language, v.limits.Language),
 		}
 		if capped != was {
+			ofContent := events[i].ID == schemas.EventID(&events[i])
 			events[i].Dimensions = capped
-			events[i].ID = schemas.EventID(&events[i])
+			if ofContent {
+				events[i].ID = schemas.EventID(&events[i])
+			}
 		}
 	}
 }
