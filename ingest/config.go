@@ -23,7 +23,7 @@ type Config struct {
 	ReadTimeout   time.Duration
 	IdleTimeout   time.Duration
 	// MaxConcurrent is how many requests are worked on at once; more get 503. It
-	// bounds memory: times MaxBodyBytes at the very worst.
+	// bounds memory: at worst, each of them holds MaxBodyBytes.
 	MaxConcurrent int
 	// ProduceTimeout is how long Kafka may take to acknowledge a body.
 	ProduceTimeout time.Duration
@@ -45,7 +45,7 @@ type Source struct {
 	// provider.Settings.
 	Secrets     []string
 	VerifyToken string
-	// Account replaces the provider's account id unless empty.
+	// Account, if not empty, replaces the provider's account id.
 	Account string
 	// CampaignPattern is a regular expression; see provider.CompileCampaignPattern.
 	CampaignPattern string
@@ -101,7 +101,7 @@ func (c *Config) Validate(known provider.Registry) error {
 	}
 	for what, d := range map[string]time.Duration{"header timeout": c.HeaderTimeout, "read timeout": c.ReadTimeout, "idle timeout": c.IdleTimeout} {
 		if d <= 0 {
-			bad("%s: %s, want more than none", what, d)
+			bad("%s: %s, want more than 0", what, d)
 		}
 	}
 	if c.ProduceTimeout < minProduceTimeout {

@@ -194,9 +194,9 @@ func recordsOf(r *provider.Result, now time.Time, source string) []Record {
 	return records
 }
 
-// produce hands the records to Kafka and waits. The wait has its own timer and
-// outlives the client: whether it still listens or not, what is in flight is
-// either acknowledged or counted as refused.
+// produce hands the records to Kafka and waits. The wait has a timer of its own
+// and does not end when the client leaves: what is in flight is either
+// acknowledged or counted as refused.
 func (s *Server) produce(ctx context.Context, src *source, result *provider.Result, records []Record) Reason {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ProduceTimeout)
 	defer cancel()

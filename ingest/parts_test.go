@@ -85,7 +85,7 @@ func TestConfigMistakes(t *testing.T) {
 }
 
 // TestNothingPersonalOutside (G4): whatever is posted, signed or not, neither
-// the log nor the metrics nor an answer tells of the person.
+// the log nor the metrics nor an answer says anything about the person.
 func TestNothingPersonalOutside(t *testing.T) {
 	k := cluster(t)
 	c := testConfig()

@@ -105,8 +105,8 @@ func TestSecondProvider(t *testing.T) {
 	}
 }
 
-// TestReplyAwaitsKafka (G2): a provider's own reply is given for what is
-// acknowledged and for nothing else.
+// TestReplyAwaitsKafka (G2): a provider's own reply is sent once everything is
+// acknowledged, and not otherwise.
 func TestReplyAwaitsKafka(t *testing.T) {
 	p := newFakeProducer()
 	d := open(t, withPostal(), p)
@@ -124,8 +124,8 @@ func TestReplyAwaitsKafka(t *testing.T) {
 	}
 }
 
-// TestPostalKeepsTheContract: what holds every provider is no more than a small
-// one can do.
+// TestPostalKeepsTheContract: the tests that hold every provider hold one that is
+// unlike Meta.
 func TestPostalKeepsTheContract(t *testing.T) {
 	e := providertest.Open(t, newPostal(), provider.Settings{Secrets: []string{testStamp}})
 	in := providertest.Input(t)

@@ -48,13 +48,13 @@ type Server struct {
 	slots chan struct{}
 	// bodies are buffers for reading, given back after each request.
 	bodies sync.Pool
-	// refused holds while Kafka does not take what we hand it, so that only the
-	// changes are logged.
+	// refused is true while Kafka does not take our records, so that only changes
+	// are logged.
 	refused atomic.Bool
 
 	http     *http.Server
 	listener net.Listener // set by Start
-	failed   chan error   // capacity 1: what ended serving, if not Stop
+	failed   chan error   // capacity 1: what ended serving, if it was not Stop
 	served   chan struct{}
 }
 
@@ -151,11 +151,11 @@ func (s *Server) Start() error {
 // Addr is the address bound by Start.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Failed is told if serving ends by itself.
+// Failed receives the error that ended serving, unless Stop did.
 func (s *Server) Failed() <-chan error { return s.failed }
 
 // Stop takes no more requests, lets those in flight end, and waits for them
-// until ctx ends; then their connections are cut, and their providers will send
+// until ctx ends. Then their connections are cut, and their providers will send
 // again. The Producer must outlive it. Without Start it does nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.listener == nil {

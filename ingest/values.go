@@ -23,8 +23,8 @@ func (l ValueLimits) byName() iter.Seq2[string, int] {
 type values struct {
 	limits ValueLimits
 	seed   maphash.Seed
-	// exceed is told of every event with a value beyond the limit, first of the
-	// first that day. Called with mu held.
+	// exceed is called, with mu held, for every event with a value beyond the limit.
+	// first is true for the first of the dimension that day.
 	exceed func(dimension string, limit int, first bool)
 
 	mu struct {

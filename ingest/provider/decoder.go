@@ -28,7 +28,7 @@ type Dialect struct {
 
 // Decoder is the decoding of one request. It is used by one goroutine.
 type Decoder struct {
-	// What holds for every event until it is set anew.
+	// These apply to every event until the provider sets them again.
 	Channel         schemas.Channel
 	Account, Sender string
 	// Person is who the present item names.
@@ -62,9 +62,9 @@ type Item struct {
 	// Index say which of the list it is.
 	Pointer, List string
 	Index         int
-	// OwnID is the provider's own id of the event that the item tells, the same in
-	// every retry and of no other event of the account. Empty: the id is made of
-	// the event's content.
+	// OwnID is the provider's own id of the event: the same in every retry, and
+	// different from that of every other event of the account. Empty: the id is
+	// made of the event's content.
 	OwnID string
 }
 
@@ -119,8 +119,8 @@ func (d *Decoder) Letter(it Item, reason, detail string) {
 	d.LetterAt(it.where(), reason, detail, kept)
 }
 
-// LetterAt is Letter for what is no item, such as a whole body. The bytes are
-// copied.
+// LetterAt is Letter for something that is not an item, such as a whole body. The
+// bytes are copied.
 func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 	if len(kept) > MaxLetterItem {
 		detail = fmt.Sprintf("%s (the first %d of %d bytes are kept)", detail, MaxLetterItem, len(kept))

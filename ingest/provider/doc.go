@@ -1,5 +1,5 @@
 // Package provider is the seam between the door for webhooks and the messaging
-// providers that knock on it: requests in, events out, no I/O and no clock.
+// providers that send them: requests in, events out, no I/O and no clock.
 // Everything personal (phone numbers, provider ids, names, texts) ends here;
 // what leaves are pseudonyms and dimensions.
 //

@@ -18,7 +18,7 @@ import (
 // maxPhoneDigits is E.164's limit.
 const maxPhoneDigits = 15
 
-// CanonicalPhone is the number's digits, or empty if s is no number. Providers
+// CanonicalPhone is the number's digits, or empty if s is not a number. Providers
 // write the same number as "+49 30 1234567" and "49301234567".
 func CanonicalPhone(s string) string {
 	if s == "" || len(s) > 2*maxPhoneDigits {
@@ -37,7 +37,7 @@ func CanonicalPhone(s string) string {
 }
 
 // scopedCountry is the country that a business-scoped id such as
-// "BR.4711abc" starts with, or empty if s has not that form.
+// "BR.4711abc" starts with, or empty if s does not have that form.
 func scopedCountry(s string) string {
 	if len(s) < 4 || s[2] != '.' || !upper(s[0]) || !upper(s[1]) {
 		return ""
@@ -99,7 +99,7 @@ func country(region string) string {
 
 // Person collects the identities an item names and makes pseudonyms of them. The
 // kinds of identity are one list for all providers, so that a person has the
-// same keys whoever tells of it.
+// same keys whichever provider reports them.
 type Person struct {
 	mac     hash.Hash
 	keys    []schemas.Key

@@ -79,7 +79,7 @@ func JSONInstant(v *fastjson.Value) (schemas.Instant, bool) {
 	return schemas.Instant(n), true
 }
 
-// JSONInteger reads a string or number as an int32; false if it is none.
+// JSONInteger reads a string or number as an int32; false if it cannot.
 func JSONInteger(v *fastjson.Value) (int32, bool) {
 	n, err := strconv.ParseInt(string(rawText(v)), 10, 32)
 	if err != nil {

@@ -96,7 +96,7 @@ type Reply struct {
 type Input struct {
 	// Source is the configured source's name.
 	Source string
-	// Account replaces the provider's account id unless empty.
+	// Account, if not empty, replaces the provider's account id.
 	Account string
 	// CampaignPattern says which bare callback values are campaigns; nil: none.
 	// See CompileCampaignPattern.
@@ -131,9 +131,9 @@ type Stats struct {
 
 // Reasons of dead letters: the closed list of Stage "ingest".
 const (
-	ReasonNotJSON      = "not_json"       // the body is no JSON, or nested too deep
+	ReasonNotJSON      = "not_json"       // the body is not JSON, or nested too deep
 	ReasonBadEnvelope  = "bad_envelope"   // JSON, but not the provider's outer form
-	ReasonBadItem      = "bad_item"       // an item that is no object
+	ReasonBadItem      = "bad_item"       // an item that is not an object
 	ReasonNoAccount    = "no_account"     // neither the body nor the source names an account
 	ReasonNoMessageID  = "no_message_id"  // a status or message without its id
 	ReasonBadTimestamp = "bad_timestamp"  // a time that is missing or cannot be read

@@ -10,8 +10,8 @@ import (
 // NewRegistry. The zero Registry knows none.
 type Registry struct{ all []Provider }
 
-// NewRegistry makes the list. Two providers of one name would be told apart by
-// nothing but their order, so that is a mistake of the program.
+// NewRegistry makes the list. Of two providers with the same name only the first
+// could be found, so that is a mistake in the program and panics.
 func NewRegistry(all ...Provider) Registry {
 	var r Registry
 	for _, p := range all {
@@ -23,7 +23,7 @@ func NewRegistry(all ...Provider) Registry {
 	return r
 }
 
-// Find is the provider of that name, nil if there is none.
+// Find returns the provider of that name, or nil.
 func (r Registry) Find(name string) Provider {
 	for _, p := range r.all {
 		if p.Name() == name {

@@ -76,8 +76,8 @@ func qualityField(field string) bool {
 	return field == "security"
 }
 
-// quality keeps what happened to an account, number or template under the
-// field's name and, if the value has one, the name of its event.
+// quality keeps what happened to an account, a number or a template. Its raw name
+// is the field's name and, if the value has one, the name of its event.
 func (d *decoder) quality(it provider.Item, field string, value *fastjson.Value) {
 	e := schemas.Event{Type: schemas.TypeQuality, OccurredAt: d.fallback, RawName: field}
 	if what := d.Public(provider.JSONText(value, "event"), provider.MaxName); what != "" {

@@ -17,15 +17,15 @@ const maxPooledBody = 256 << 10
 // decoder is the decoding of one body. It is used by one goroutine.
 type decoder struct {
 	*provider.Decoder
-	// What holds for every item of the present change: the people it lists, its
-	// JSON pointer, and the time of items that carry none.
+	// These belong to the present change: the people it lists, its JSON pointer,
+	// and the time of items that carry none of their own.
 	contacts contacts
 	pointer  string
 	fallback schemas.Instant
 }
 
-// Decode reads the envelope {entry: [{id, changes: [{field, value}]}]} with all
-// its entries and changes, whatever they mix.
+// Decode reads the envelope {entry: [{id, changes: [{field, value}]}]}: all its
+// entries and changes, of whatever kinds.
 func (e *endpoint) Decode(r *provider.Request, in *provider.Input) provider.Result {
 	d := &decoder{Decoder: e.provider.dialect.NewDecoder(r, in)}
 	if len(bytes.TrimSpace(r.Body)) == 0 {
@@ -118,8 +118,8 @@ func (d *decoder) change(entry *fastjson.Value, it provider.Item) {
 	}
 }
 
-// each calls f for every object of the array of that name in value. What is no
-// object is a dead letter, and the next item is decoded all the same.
+// each calls f for every object of the array of that name in value. An item that
+// is not an object is a dead letter, and the next one is decoded all the same.
 func (d *decoder) each(value *fastjson.Value, array string, f func(provider.Item)) {
 	pointer := d.pointer + "/value"
 	for i, v := range value.GetArray(array) {

@@ -7,7 +7,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// said is what of an inbound message counts: whether it is an answer, a tap,
+// said is what counts in an inbound message: whether it is an answer, a tap,
 // and the texts that can be an opt-out word.
 type said struct {
 	// answers holds for whatever a person sent; false for notices and
@@ -56,7 +56,7 @@ func (d *decoder) message(it provider.Item) {
 	d.Emit(it, e)
 }
 
-// meaning is the one type a message counts as. Leaving is no engagement, so an
+// meaning is the one type a message counts as. Leaving is not engagement, so an
 // opt-out word outranks the answer or tap that carries it.
 func (d *decoder) meaning(s *said) schemas.EventType {
 	for _, w := range s.words {

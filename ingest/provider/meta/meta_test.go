@@ -70,7 +70,7 @@ func TestMetaGolden(t *testing.T) {
 var sampleTime = regexp.MustCompile(`"timestamp"\s*:\s*"?(\d{9,10})\b`)
 
 // TestMetaSamples decodes published bodies where they lie: each gives events or
-// a named dead letter, as do the documents that are no valid JSON.
+// a named dead letter, also the documents that are not valid JSON.
 func TestMetaSamples(t *testing.T) {
 	root := os.Getenv("BLUETICK_SAMPLES")
 	if root == "" {

@@ -39,7 +39,7 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// TestPaymentStatus: a payment that failed is no message that failed.
+// TestPaymentStatus: a payment that failed is not a message that failed.
 func TestPaymentStatus(t *testing.T) {
 	body := `{"entry":[{"id":"900000000000101","changes":[{"field":"messages","value":{"statuses":[
 		{"id":"wamid.SU5WRU5URUQtMDAwMQ==","type":"payment","status":"failed","timestamp":"1790000000","recipient_id":"447700900123"}]}}]}]}`
