@@ -295,7 +295,7 @@ func TestStopGivesUp(t *testing.T) {
 func TestStartStop(t *testing.T) {
 	for range 30 {
 		c := testConfig()
-		s, err := New(c, Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Registerer: prometheus.NewRegistry()})
+		s, err := New(c, Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Providers: testProviders(), Registerer: prometheus.NewRegistry()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +314,7 @@ func TestStartStop(t *testing.T) {
 }
 
 func TestStopWithoutStart(t *testing.T) {
-	s, err := New(testConfig(), Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Registerer: prometheus.NewRegistry()})
+	s, err := New(testConfig(), Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Providers: testProviders(), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ type Config struct {
 	ReadTimeout   time.Duration
 	IdleTimeout   time.Duration
 	// MaxConcurrent is how many requests are worked on at once; more get 503. It
-	// bounds memory: times MaxBodyBytes at the very worst.
+	// bounds memory: at worst, each of them holds MaxBodyBytes.
 	MaxConcurrent int
 	// ProduceTimeout is how long Kafka may take to acknowledge a body.
 	ProduceTimeout time.Duration
@@ -37,15 +37,15 @@ type Config struct {
 	Sources []Source
 }
 
-// Source is one account that may post to /v1/webhooks/<Provider>/<Name>.
+// Source is one account that may send to /v1/webhooks/<Provider>/<Name>.
 type Source struct {
 	Name     string
 	Provider string
-	// Secrets sign the webhooks; several at once for rotation.
-	Secrets []string
-	// VerifyToken answers the subscription handshake; empty refuses it.
+	// Secrets and VerifyToken are the provider's to understand and to check; see
+	// provider.Settings.
+	Secrets     []string
 	VerifyToken string
-	// Account replaces the provider's account id unless empty.
+	// Account, if not empty, replaces the provider's account id.
 	Account string
 	// CampaignPattern is a regular expression; see provider.CompileCampaignPattern.
 	CampaignPattern string
@@ -85,8 +85,9 @@ func Default() Config {
 	}
 }
 
-// Validate reports every mistake at once.
-func (c *Config) Validate() error {
+// Validate reports every mistake at once. known are the providers that a source
+// can name.
+func (c *Config) Validate(known provider.Registry) error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
@@ -100,7 +101,7 @@ func (c *Config) Validate() error {
 	}
 	for what, d := range map[string]time.Duration{"header timeout": c.HeaderTimeout, "read timeout": c.ReadTimeout, "idle timeout": c.IdleTimeout} {
 		if d <= 0 {
-			bad("%s: %s, want more than none", what, d)
+			bad("%s: %s, want more than 0", what, d)
 		}
 	}
 	if c.ProduceTimeout < minProduceTimeout {
@@ -117,7 +118,7 @@ func (c *Config) Validate() error {
 	seen := map[string]bool{}
 	for i := range c.Sources {
 		s := &c.Sources[i]
-		if err := s.validate(); err != nil {
+		if err := s.validate(known); err != nil {
 			bad("source %d %q: %w", i, s.Name, err)
 		}
 		if seen[s.path()] {
@@ -131,23 +132,22 @@ func (c *Config) Validate() error {
 // path is the source's part of the route.
 func (s *Source) path() string { return s.Provider + "/" + s.Name }
 
-func (s *Source) validate() error {
+// settings are what only the provider understands.
+func (s *Source) settings() provider.Settings {
+	return provider.Settings{Secrets: s.Secrets, VerifyToken: s.VerifyToken}
+}
+
+func (s *Source) validate(known provider.Registry) error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	// The name is a path segment, a Kafka key and a metric label.
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`).MatchString(s.Name) {
 		bad("name: want lower-case letters, digits, - and _, at most 63")
 	}
-	if newProvider(s.Provider) == nil {
-		bad("provider: %q is not known", s.Provider)
-	}
-	if len(s.Secrets) == 0 {
-		bad("secrets: none given")
-	}
-	for _, secret := range s.Secrets {
-		if secret == "" {
-			bad("secrets: one is empty")
-		}
+	if p := known.Find(s.Provider); p == nil {
+		bad("provider: %q is not known; this build has %s", s.Provider, known.Names())
+	} else if _, err := p.Open(s.settings()); err != nil {
+		errs = append(errs, err)
 	}
 	if _, err := provider.CompileCampaignPattern(s.CampaignPattern); err != nil {
 		errs = append(errs, err)
@@ -156,12 +156,4 @@ func (s *Source) validate() error {
 		bad("max event age: %s, want up to %s", s.MaxEventAge, DefaultMaxEventAge)
 	}
 	return errors.Join(errs...)
-}
-
-// newProvider is the list of all providers; nil for an unknown name.
-func newProvider(name string) provider.Provider {
-	if name == "meta" {
-		return provider.NewMeta()
-	}
-	return nil
 }

@@ -52,8 +52,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(errs...)
 }
 
-func (m *metrics) answered(source string, r Reason) {
-	m.requests.WithLabelValues(source, strconv.Itoa(r.Status()), r.String()).Inc()
+func (m *metrics) answered(source string, status int, r Reason) {
+	m.requests.WithLabelValues(source, strconv.Itoa(status), r.String()).Inc()
 }
 
 // kept counts what a body became, once Kafka has it.

@@ -29,6 +29,8 @@ type Deps struct {
 	// Now is received_at's clock.
 	Now      func() time.Time
 	Producer Producer
+	// Providers are those a source can name.
+	Providers provider.Registry
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
 }
@@ -46,29 +48,28 @@ type Server struct {
 	slots chan struct{}
 	// bodies are buffers for reading, given back after each request.
 	bodies sync.Pool
-	// refused holds while Kafka does not take what we hand it, so that only the
-	// changes are logged.
+	// refused is true while Kafka does not take our records, so that only changes
+	// are logged.
 	refused atomic.Bool
 
 	http     *http.Server
 	listener net.Listener // set by Start
-	failed   chan error   // capacity 1: what ended serving, if not Stop
+	failed   chan error   // capacity 1: what ended serving, if it was not Stop
 	served   chan struct{}
 }
 
 // source is a Source made ready.
 type source struct {
 	name     string
-	provider provider.Provider
-	secrets  [][]byte
-	token    string
-	input    provider.Input // without ReceivedAt
+	provider string // its name
+	endpoint provider.Endpoint
+	input    provider.Input
 	values   *values
 }
 
 // New checks c and registers the metrics. It opens nothing.
 func New(c Config, deps Deps) (*Server, error) {
-	if err := c.Validate(); err != nil {
+	if err := c.Validate(deps.Providers); err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
 	words, err := schemas.DefaultOptOutWords()
@@ -86,7 +87,7 @@ func New(c Config, deps Deps) (*Server, error) {
 		failed:  make(chan error, 1), served: make(chan struct{}),
 	}
 	for i := range c.Sources {
-		src, err := s.source(&c.Sources[i], words)
+		src, err := s.source(&c.Sources[i], deps.Providers, words)
 		if err != nil {
 			return nil, fmt.Errorf("configure ingest: %w", err)
 		}
@@ -105,15 +106,17 @@ func New(c Config, deps Deps) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) source(c *Source, words *schemas.OptOutWords) (*source, error) {
+// source makes c ready, which Validate has found right.
+func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOutWords) (*source, error) {
 	pattern, err := provider.CompileCampaignPattern(c.CampaignPattern)
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", c.Name, err)
 	}
-	src := &source{name: c.Name, provider: newProvider(c.Provider), token: c.VerifyToken}
-	for _, secret := range c.Secrets {
-		src.secrets = append(src.secrets, []byte(secret))
+	endpoint, err := known.Find(c.Provider).Open(c.settings())
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", c.Name, err)
 	}
+	src := &source{name: c.Name, provider: c.Provider, endpoint: endpoint}
 	src.input = provider.Input{
 		Source: c.Name, Account: c.Account, CampaignPattern: pattern,
 		MaxEventAge: c.MaxEventAge, Pepper: []byte(s.config.Pepper), Words: words,
@@ -148,11 +151,11 @@ func (s *Server) Start() error {
 // Addr is the address bound by Start.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Failed is told if serving ends by itself.
+// Failed receives the error that ended serving, unless Stop did.
 func (s *Server) Failed() <-chan error { return s.failed }
 
 // Stop takes no more requests, lets those in flight end, and waits for them
-// until ctx ends; then their connections are cut, and their providers will send
+// until ctx ends. Then their connections are cut, and their providers will send
 // again. The Producer must outlive it. Without Start it does nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.listener == nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/ingest/provider/meta"
 	"github.com/bluetick/bluetick/internal/simulate"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -28,16 +29,18 @@ func TestSimulatedDayDecodes(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[schemas.EventType]int{}
 	events, letters := 0, 0
-	meta := provider.NewMeta()
+	endpoint, err := meta.New().Open(provider.Settings{Secrets: []string{"s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &provider.Input{Source: "demo", MaxEventAge: 240 * time.Hour, Pepper: []byte("a pepper of the test"), Words: words}
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if err != nil || meta.Verify(r.Header, body, [][]byte{[]byte("s")}) != provider.VerdictOK {
+		req := &provider.Request{Method: r.Method, URL: r.URL, Header: r.Header, Body: body, ReceivedAt: schemas.InstantOf(end.Add(time.Hour))}
+		if err != nil || endpoint.Verify(req) != provider.VerdictOK {
 			t.Errorf("body of %d bytes: %v, or not signed", len(body), err)
 		}
-		result := meta.Decode(body, provider.Input{
-			Source: "demo", MaxEventAge: 240 * time.Hour, Pepper: []byte("a pepper of the test"), Words: words,
-			ReceivedAt: schemas.InstantOf(end.Add(time.Hour)),
-		})
+		result := endpoint.Decode(req, in)
 		mu.Lock()
 		defer mu.Unlock()
 		events, letters = events+len(result.Events), letters+len(result.Letters)

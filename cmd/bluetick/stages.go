@@ -13,6 +13,8 @@ import (
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/alert/receiver"
 	"github.com/bluetick/bluetick/ingest"
+	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/ingest/provider/meta"
 	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/kafkalog"
 	"github.com/bluetick/bluetick/internal/task"
@@ -143,7 +145,8 @@ func (p *process) startIngest(context.Context) error {
 		}
 	}
 	cfg := ingestConfig(p, pepper)
-	if err := cfg.Validate(); err != nil {
+	providers := provider.NewRegistry(meta.New())
+	if err := cfg.Validate(providers); err != nil {
 		return fmt.Errorf("ingest: %w", err)
 	}
 	producer, err := ingest.NewKafka(cfg.ProduceTimeout, kgo.SeedBrokers(p.brokers...), kgo.ClientID("bluetick-ingest"), p.kafkaLog("ingest"))
@@ -151,7 +154,9 @@ func (p *process) startIngest(context.Context) error {
 		return err
 	}
 	p.life.OnStop("ingest producer", func(context.Context) error { producer.Close(); return nil })
-	server, err := ingest.New(cfg, ingest.Deps{Log: p.log, Now: p.times.now, Producer: door{producer, p.room}, Registerer: p.registry})
+	server, err := ingest.New(cfg, ingest.Deps{
+		Log: p.log, Now: p.times.now, Producer: door{producer, p.room}, Providers: providers, Registerer: p.registry,
+	})
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -90,7 +91,7 @@ func TestImports(t *testing.T) {
 			[]string{"sink/clickhouse", "internal/embedded/clickhouse", "internal/audit", "cmd/bluetick"},
 			"one client of ClickHouse, one place that knows its types",
 		},
-		{"testing", []string{"internal/kafkatest", "internal/golden", "internal/embedded/clickhouse/chtest", "internal/task/tasktest"}, "production code does not test"},
+		{"testing", []string{"ingest/provider/providertest", "internal/kafkatest", "internal/golden", "internal/embedded/clickhouse/chtest", "internal/task/tasktest"}, "production code does not test"},
 		{"log", nil, "logs are structured: log/slog"},
 	}
 	for _, p := range packages(t) {
@@ -114,6 +115,41 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s imports %s: schemas depends on nothing of ours", p.ImportPath, own)
 			}
 		}
+	}
+}
+
+// TestProvidersStandAlone checks that the general half of decoding knows no
+// provider, that providers do not know each other, that only the command line
+// lists them, and that none of them does I/O.
+func TestProvidersStandAlone(t *testing.T) {
+	const seam, kit = "ingest/provider", "ingest/provider/providertest"
+	one := func(path string) bool { return path != seam && path != kit && under(path, seam) }
+	providers := 0
+	for _, p := range packages(t) {
+		if one(p.ImportPath) {
+			providers++
+		}
+		for _, imported := range p.Imports {
+			if under(p.ImportPath, seam) && slices.Contains([]string{"os", "io", "net", "context", "log/slog"}, imported) {
+				t.Errorf("%s imports %s: a provider is requests in, events out", p.ImportPath, imported)
+			}
+			own, ok := strings.CutPrefix(imported, module)
+			if !ok {
+				continue
+			}
+			if one(own) && !under(p.ImportPath, "cmd/bluetick", own) {
+				t.Errorf("%s imports %s: only the command line knows which providers there are", p.ImportPath, own)
+			}
+			if p.ImportPath == seam && own != "schemas" {
+				t.Errorf("%s imports %s: the seam knows nothing but schemas", p.ImportPath, own)
+			}
+			if one(p.ImportPath) && own != seam && own != "schemas" && !under(own, p.ImportPath) {
+				t.Errorf("%s imports %s: a provider knows the seam and schemas", p.ImportPath, own)
+			}
+		}
+	}
+	if providers == 0 {
+		t.Errorf("no package below %s: has it moved?", seam)
 	}
 }
 

@@ -1,8 +1,9 @@
-package provider
+package meta
 
 import (
 	"github.com/valyala/fastjson"
 
+	"github.com/bluetick/bluetick/ingest/provider"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -17,15 +18,15 @@ func (d *decoder) failure(v *fastjson.Value) *schemas.Failure {
 }
 
 func (d *decoder) failureOf(v *fastjson.Value) *schemas.Failure {
-	f := &schemas.Failure{Category: schemas.FailOther, Title: d.public(maskTitle(firstText(v, "title", "message")), maxTitle)}
-	if code, ok := integer(v.Get("code")); ok { // 0 is a code of its own
-		f.Code, f.Category = code, metaCategory(code)
+	f := &schemas.Failure{Category: schemas.FailOther, Title: d.Public(provider.MaskTitle(provider.JSONFirstText(v, "title", "message")), provider.MaxTitle)}
+	if code, ok := provider.JSONInteger(v.Get("code")); ok { // 0 is a code of its own
+		f.Code, f.Category = code, category(code)
 	}
 	return f
 }
 
-// metaCategory maps the Cloud API's error codes to our categories.
-func metaCategory(code int32) string {
+// category maps the Cloud API's error codes to our categories.
+func category(code int32) string {
 	switch code {
 	case 131049:
 		return schemas.FailCapped

@@ -1,4 +1,4 @@
-package provider
+package meta
 
 import (
 	"bytes"
@@ -7,39 +7,39 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/ingest/provider/providertest"
 	"github.com/bluetick/bluetick/internal/golden"
 	"github.com/bluetick/bluetick/schemas"
 )
 
-func testInput(t testing.TB) Input {
+// endpointOf is a source of Meta's with these secrets.
+func endpointOf(t testing.TB, secrets ...string) provider.Endpoint {
 	t.Helper()
-	words, err := schemas.DefaultOptOutWords()
-	if err != nil {
-		t.Fatal(err)
+	if len(secrets) == 0 {
+		secrets = []string{"s"}
 	}
-	pattern, err := CompileCampaignPattern(testPattern)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Input{
-		Source: "main", CampaignPattern: pattern, MaxEventAge: 10 * 24 * time.Hour,
-		Pepper: testPepper, Words: words, ReceivedAt: fixtureNow,
-	}
+	return providertest.Open(t, New(), provider.Settings{Secrets: secrets})
+}
+
+var contract = providertest.Contract{Provider: "meta"}
+
+// decode reads one body that arrives at the fixtures' time.
+func decode(t testing.TB, body []byte) provider.Result {
+	t.Helper()
+	return endpointOf(t).Decode(providertest.Post(body), providertest.Input(t))
 }
 
 func fixtures(t testing.TB) []string {
 	t.Helper()
-	paths, err := filepath.Glob("testdata/meta/*.json")
+	paths, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("find fixtures: %d, %v", len(paths), err)
 	}
@@ -56,55 +56,21 @@ func readFile(t testing.TB, path string) []byte {
 }
 
 func TestMetaGolden(t *testing.T) {
-	in := testInput(t)
-	m := NewMeta()
+	e, in := endpointOf(t), providertest.Input(t)
 	for _, path := range fixtures(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
-			body := readFile(t, path)
-			got := m.Decode(body, in)
-			checkResult(t, got, in)
-			golden.Assert(t, strings.TrimSuffix(path, ".json")+".golden", renderResult(got))
+			r := providertest.Post(readFile(t, path))
+			got := e.Decode(r, in)
+			providertest.Check(t, contract, r, in, got)
+			golden.Assert(t, strings.TrimSuffix(path, ".json")+".golden", providertest.Render(t, got))
 		})
-	}
-}
-
-// checkResult holds for every result whatever the body.
-func checkResult(t testing.TB, r Result, in Input) {
-	t.Helper()
-	for i := range r.Events {
-		e := &r.Events[i]
-		if e.ID != schemas.EventID(e) {
-			t.Errorf("event %d: id is not of its content", i)
-		}
-		wire := schemas.EncodeEvent(e)
-		back, err := schemas.DecodeEvent(wire)
-		if err != nil {
-			t.Errorf("event %d: %v", i, err)
-		}
-		if schemas.EventID(&back) != e.ID {
-			t.Errorf("event %d: another id after the wire", i)
-		}
-		if len(wire) > 32<<10 {
-			t.Errorf("event %d: %d bytes", i, len(wire))
-		}
-		if !slices.IsSortedFunc(e.ContactKeys, schemas.Key.Compare) || len(slices.Compact(slices.Clone(e.ContactKeys))) != len(e.ContactKeys) {
-			t.Errorf("event %d: contact keys %v", i, e.ContactKeys)
-		}
-		if e.OccurredAt > in.ReceivedAt || e.OccurredAt < in.ReceivedAt-schemas.Instant(in.MaxEventAge.Milliseconds()) {
-			t.Errorf("event %d: occurred at %d", i, e.OccurredAt)
-		}
-	}
-	for i, l := range r.Letters {
-		if l.Stage != "ingest" || l.Provider != "meta" || l.Source != in.Source || l.Reason == "" || l.Detail == "" || l.ReceivedAt != in.ReceivedAt {
-			t.Errorf("letter %d incomplete: %+v", i, l)
-		}
 	}
 }
 
 var sampleTime = regexp.MustCompile(`"timestamp"\s*:\s*"?(\d{9,10})\b`)
 
 // TestMetaSamples decodes published bodies where they lie: each gives events or
-// a named dead letter, as do the documents that are no valid JSON.
+// a named dead letter, also the documents that are not valid JSON.
 func TestMetaSamples(t *testing.T) {
 	root := os.Getenv("BLUETICK_SAMPLES")
 	if root == "" {
@@ -118,24 +84,23 @@ func TestMetaSamples(t *testing.T) {
 		}
 		paths = append(paths, found...)
 	}
-	m, seen := NewMeta(), 0
+	e, in, seen := endpointOf(t), providertest.Input(t), 0
 	for _, path := range paths {
 		if ext := filepath.Ext(path); ext != ".json" && ext != ".txt" {
 			continue
 		}
 		seen++
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			body := readFile(t, path)
-			in := testInput(t)
-			for _, found := range sampleTime.FindAllSubmatch(body, -1) {
+			r := providertest.Post(readFile(t, path))
+			for _, found := range sampleTime.FindAllSubmatch(r.Body, -1) {
 				sec, err := strconv.ParseInt(string(found[1]), 10, 64)
 				if err != nil {
 					t.Fatal(err)
 				}
-				in.ReceivedAt = schemas.Instant(sec*1000 + 60_000)
+				r.ReceivedAt = schemas.Instant(sec*1000 + 60_000)
 			}
-			got := m.Decode(body, in)
-			checkResult(t, got, in)
+			got := e.Decode(r, in)
+			providertest.Check(t, contract, r, in, got)
 			if len(got.Events)+len(got.Letters) == 0 {
 				t.Error("neither an event nor a dead letter")
 			}
@@ -160,34 +125,34 @@ func sign(secret string, body []byte) string {
 
 func TestMetaVerify(t *testing.T) {
 	body := []byte(`{"entry":[]}`)
-	secrets := [][]byte{[]byte("old secret"), []byte("new secret")}
+	e := endpointOf(t, "old secret", "new secret")
 	good := sign("new secret", body)
 	for _, c := range []struct {
 		name, signature string
-		want            Verdict
+		want            provider.Verdict
 	}{
-		{"new secret", good, VerdictOK},
-		{"old secret", sign("old secret", body), VerdictOK},
-		{"upper case digits", "sha256=" + strings.ToUpper(good[7:]), VerdictOK},
-		{"other secret", sign("third secret", body), VerdictBad},
-		{"other body", sign("new secret", []byte("x")), VerdictBad},
-		{"no header", "", VerdictMissing},
-		{"no prefix", good[7:], VerdictBad},
-		{"other algorithm", "sha1=" + good[7:], VerdictBad},
-		{"cut", good[:len(good)-2], VerdictBad},
-		{"too long", good + "00", VerdictBad},
-		{"no hex", "sha256=" + strings.Repeat("zz", 32), VerdictBad},
-		{"empty digest", "sha256=", VerdictBad},
+		{"new secret", good, provider.VerdictOK},
+		{"old secret", sign("old secret", body), provider.VerdictOK},
+		{"upper case digits", "sha256=" + strings.ToUpper(good[7:]), provider.VerdictOK},
+		{"other secret", sign("third secret", body), provider.VerdictBad},
+		{"other body", sign("new secret", []byte("x")), provider.VerdictBad},
+		{"no header", "", provider.VerdictMissing},
+		{"no prefix", good[7:], provider.VerdictBad},
+		{"other algorithm", "sha1=" + good[7:], provider.VerdictBad},
+		{"cut", good[:len(good)-2], provider.VerdictBad},
+		{"too long", good + "00", provider.VerdictBad},
+		{"no hex", "sha256=" + strings.Repeat("zz", 32), provider.VerdictBad},
+		{"empty digest", "sha256=", provider.VerdictBad},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := http.Header{}
+			r := providertest.Post(body)
 			if c.signature != "" {
-				h.Set("X-Hub-Signature-256", c.signature)
+				r.Header.Set("X-Hub-Signature-256", c.signature)
 			}
-			if got := NewMeta().Verify(h, body, secrets); got != c.want {
+			if got := e.Verify(r); got != c.want {
 				t.Errorf("got %d, want %d", got, c.want)
 			}
-			if got := NewMeta().Verify(h, body, nil); got == VerdictOK {
+			if got := (&endpoint{}).Verify(r); got == provider.VerdictOK {
 				t.Error("authentic without any secret")
 			}
 		})
@@ -197,16 +162,15 @@ func TestMetaVerify(t *testing.T) {
 // TestMetaManyUpdates decodes the most that one body may hold, and more than
 // we take.
 func TestMetaManyUpdates(t *testing.T) {
-	in := testInput(t)
 	for _, c := range []struct{ statuses, events, letters int }{
 		{1000, 1000, 0},
-		{maxItems + 500, maxItems - 1, 1}, // the change is an item too
+		{provider.MaxItems + 500, provider.MaxItems - 1, 1}, // the change is an item too
 	} {
-		got := NewMeta().Decode(manyStatuses(c.statuses), in)
+		got := decode(t, manyStatuses(c.statuses))
 		if len(got.Events) != c.events || len(got.Letters) != c.letters {
 			t.Errorf("%d statuses: %d events, %d letters", c.statuses, len(got.Events), len(got.Letters))
 		}
-		if c.letters > 0 && got.Letters[0].Reason != ReasonTooManyItems {
+		if c.letters > 0 && got.Letters[0].Reason != provider.ReasonTooManyItems {
 			t.Errorf("letter %q", got.Letters[0].Reason)
 		}
 	}
@@ -229,16 +193,16 @@ func manyStatuses(n int) []byte {
 // TestMetaNesting: depth is refused before it costs a stack.
 func TestMetaNesting(t *testing.T) {
 	deep := strings.Repeat(`{"entry":[`, 400) + strings.Repeat(`]}`, 400)
-	got := NewMeta().Decode([]byte(deep), testInput(t))
-	if len(got.Letters) != 1 || got.Letters[0].Reason != ReasonNotJSON {
+	got := decode(t, []byte(deep))
+	if len(got.Letters) != 1 || got.Letters[0].Reason != provider.ReasonNotJSON {
 		t.Errorf("got %+v", got.Letters)
 	}
 }
 
 // TestLetterItemBounded: what a letter keeps fits a Kafka record.
 func TestLetterItemBounded(t *testing.T) {
-	got := NewMeta().Decode(bytes.Repeat([]byte("x"), 2*maxLetterItem), testInput(t))
-	if len(got.Letters) != 1 || len(got.Letters[0].Item) != maxLetterItem || !strings.Contains(got.Letters[0].Detail, "of 8388608 bytes") {
+	got := decode(t, bytes.Repeat([]byte("x"), 2*provider.MaxLetterItem))
+	if len(got.Letters) != 1 || len(got.Letters[0].Item) != provider.MaxLetterItem || !strings.Contains(got.Letters[0].Detail, "of 8388608 bytes") {
 		t.Errorf("kept %d bytes, detail %q", len(got.Letters[0].Item), got.Letters[0].Detail)
 	}
 }
@@ -246,92 +210,46 @@ func TestLetterItemBounded(t *testing.T) {
 // TestRetryHasSameIDs: a provider's retry, later and beside other updates, says
 // the same with the same ids.
 func TestRetryHasSameIDs(t *testing.T) {
-	in := testInput(t)
-	later := in
-	later.ReceivedAt += 3600_000
-	m := NewMeta()
+	e, in := endpointOf(t), providertest.Input(t)
 	for _, path := range fixtures(t) {
-		body := readFile(t, path)
-		first := m.Decode(body, in)
-		if first.Stats.Clamped > 0 || strings.Contains(path, "without_time") {
-			continue // their time is ours
-		}
-		second := m.Decode(bytes.Clone(body), later)
-		for i := range first.Events {
-			if first.Events[i].ID != second.Events[i].ID {
-				t.Errorf("%s: event %d has another id in the retry", path, i)
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".json"), func(t *testing.T) {
+			r := providertest.Post(readFile(t, path))
+			if e.Decode(r, in).Stats.Clamped > 0 || strings.Contains(path, "without_time") {
+				return // their time is ours
 			}
-		}
+			providertest.Retry(t, e, r, in)
+		})
 	}
 }
 
-// TestConcurrentDecode: one decoder serves all requests at once.
+// TestConcurrentDecode: one endpoint serves all requests at once.
 func TestConcurrentDecode(t *testing.T) {
-	in, m := testInput(t), NewMeta()
-	want := renderResult(m.Decode(manyStatuses(50), in))
-	for i := range 4 {
-		t.Run(strconv.Itoa(i), func(t *testing.T) {
-			t.Parallel()
-			for range 20 {
-				body := manyStatuses(50)
-				got := m.Decode(body, in)
-				clear(body)
-				if !bytes.Equal(want, renderResult(got)) {
-					t.Fatal("another result beside others")
-				}
-			}
-		})
-	}
-}
-
-func TestInstant(t *testing.T) {
-	for _, c := range []struct {
-		raw  string
-		want schemas.Instant
-	}{
-		{`"1790000000"`, 1790000000_000},
-		{`1790000000`, 1790000000_000},
-		{`1790000000250`, 1790000000_250},
-		{`"1790000000.75"`, 1790000000_750},
-		{`1.79e9`, 1790000000_000},
-		{`0`, 0},
-		{`-5`, 0},
-		{`"-5.5"`, 0},
-		{`"soon"`, 0},
-		{`""`, 0},
-		{`null`, 0},
-		{`true`, 0},
-		{`NaN`, 0},
-		{`1e300`, 0},
-		{`99999999999999999999999999999999999`, 0},
-		{`253402300800000`, 0},
-		{`{"a":1}`, 0},
-	} {
-		t.Run(c.raw, func(t *testing.T) {
-			var p parserOf
-			got, ok := instant(p.value(t, c.raw))
-			if got != c.want || ok != (c.want != 0) {
-				t.Errorf("got %d %v, want %d", got, ok, c.want)
-			}
-		})
-	}
+	providertest.Concurrent(t, endpointOf(t), providertest.Input(t), func() *provider.Request {
+		return providertest.Post(manyStatuses(50))
+	})
 }
 
 func FuzzMetaDecode(f *testing.F) {
 	for _, path := range fixtures(f) {
 		f.Add(readFile(f, path))
 	}
-	in, m := testInput(f), NewMeta()
+	e, in := endpointOf(f), providertest.Input(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		kept := bytes.Clone(body)
-		first := m.Decode(body, in)
-		checkResult(t, first, in)
+		r, again := providertest.Post(body), providertest.Post(bytes.Clone(body))
+		first := e.Decode(r, in)
+		providertest.Check(t, contract, r, in, first)
 		clear(body)
-		if second := m.Decode(kept, in); !bytes.Equal(renderResult(first), renderResult(second)) {
+		if second := e.Decode(again, in); !bytes.Equal(providertest.Render(t, first), providertest.Render(t, second)) {
 			t.Error("the same body gives another result")
 		}
 	})
 }
+
+var (
+	notDigits = regexp.MustCompile(`[^0-9]`)
+	// scopedID is a business-scoped id long enough to look for.
+	scopedID = regexp.MustCompile(`(?s)^[A-Z]{2}\..{5,}`)
+)
 
 // FuzzMetaPrivacy: whatever the sender's ids, texts and callback data are, no
 // event holds the number, the ids or the text.
@@ -339,8 +257,8 @@ func FuzzMetaPrivacy(f *testing.F) {
 	f.Add("447700900123", "wamid.SU5WRU5URUQtMDAwMQ==", "GB.7700INVENTED0001", "hello there", "camp-1", "payload", "sent")
 	f.Add("+44 7700 900123", "wamid.A", "US.1", "STOP", `{"campaign":"447700900123"}`, "447700900123", "447700900123")
 	f.Fuzz(func(t *testing.T, phone, id, scoped, body, callback, payload, status string) {
-		canonical := canonicalPhone(phone)
-		if len(canonical) < minSecretDigits || len(id) < minSecretID || scopedCountry(scoped) == "" || len(scoped) < minSecretID {
+		canonical := provider.CanonicalPhone(phone)
+		if len(canonical) < 7 || len(id) < 8 || !scopedID.MatchString(scoped) {
 			t.Skip("no ids to look for")
 		}
 		type object = map[string]any
@@ -356,11 +274,11 @@ func FuzzMetaPrivacy(f *testing.F) {
 		// What json.Marshal made of invalid UTF-8 is what was sent.
 		var sent struct{ ID, Scoped string }
 		remarshal(t, map[string]string{"ID": id, "Scoped": scoped}, &sent)
-		in := testInput(t)
+		in := providertest.Input(t)
 		in.CampaignPattern = regexp.MustCompile(`(?s).*`)
-		for _, e := range NewMeta().Decode(raw, in).Events {
-			for _, s := range textsOf(&e) {
-				if strings.Contains(digits(s), canonical) && !strings.Contains("900000000000101 800000000000201", s) {
+		for _, e := range endpointOf(t).Decode(providertest.Post(raw), in).Events {
+			for _, s := range providertest.Texts(&e) {
+				if strings.Contains(notDigits.ReplaceAllString(s, ""), canonical) && !strings.Contains("900000000000101 800000000000201", s) {
 					t.Errorf("%s event: %q holds the number", e.Type, s)
 				}
 				if strings.Contains(s, sent.ID) || strings.Contains(s, sent.Scoped) {
@@ -382,34 +300,15 @@ func remarshal(t *testing.T, from, to any) {
 	}
 }
 
-// textsOf is every text an event carries.
-func textsOf(e *schemas.Event) []string {
-	d := e.Dimensions
-	all := []string{e.Account, e.Sender, e.Country, e.RawName, e.Road, d.Campaign, d.Template, d.Variant, d.Segment, d.Language}
-	for k, v := range e.Extra {
-		all = append(all, k, v)
-	}
-	if e.Failure != nil {
-		all = append(all, e.Failure.Title)
-	}
-	if e.Cost != nil {
-		all = append(all, e.Cost.Category)
-	}
-	if e.Click != nil {
-		all = append(all, e.Click.ID)
-	}
-	return all
-}
-
 func BenchmarkMetaDecode(b *testing.B) {
-	in, m := testInput(b), NewMeta()
+	e, in := endpointOf(b), providertest.Input(b)
 	for _, n := range []int{1, 50, 1000} {
 		b.Run(fmt.Sprintf("statuses=%d", n), func(b *testing.B) {
-			body := manyStatuses(n)
-			b.SetBytes(int64(len(body)))
+			r := providertest.Post(manyStatuses(n))
+			b.SetBytes(int64(len(r.Body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if r := m.Decode(body, in); len(r.Events) != n {
+				if r := e.Decode(r, in); len(r.Events) != n {
 					b.Fatal("lost events")
 				}
 			}
@@ -420,11 +319,11 @@ func BenchmarkMetaDecode(b *testing.B) {
 
 func BenchmarkMetaVerify(b *testing.B) {
 	body := manyStatuses(1)
-	h := http.Header{"X-Hub-Signature-256": {sign("s", body)}}
-	m, secrets := NewMeta(), [][]byte{[]byte("s")}
+	e, r := endpointOf(b), providertest.Post(body)
+	r.Header.Set("X-Hub-Signature-256", sign("s", body))
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if m.Verify(h, body, secrets) != VerdictOK {
+		if e.Verify(r) != provider.VerdictOK {
 			b.Fatal("not authentic")
 		}
 	}

@@ -1,20 +1,13 @@
-package provider
+package providertest
 
 import (
 	"bytes"
 	"encoding/json"
+	"testing"
 	"time"
 
+	"github.com/bluetick/bluetick/ingest/provider"
 	"github.com/bluetick/bluetick/schemas"
-)
-
-// fixtureNow is the clock of the fixtures, a few minutes after most of their
-// times.
-const fixtureNow schemas.Instant = 1790000400_000
-
-var (
-	testPepper  = []byte("a pepper only the tests know")
-	testPattern = `camp-[a-z0-9-]+`
 )
 
 // eventView is an event as golden files show it.
@@ -62,11 +55,13 @@ func viewOf(e *schemas.Event) eventView {
 	return v
 }
 
-func renderResult(r Result) []byte {
+// Render is a result as golden files show it.
+func Render(t testing.TB, r provider.Result) []byte {
+	t.Helper()
 	var out struct {
 		Events  []eventView
 		Letters []letterView
-		Stats   Stats
+		Stats   provider.Stats
 	}
 	for i := range r.Events {
 		out.Events = append(out.Events, viewOf(&r.Events[i]))
@@ -80,7 +75,26 @@ func renderResult(r Result) []byte {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(out); err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// Texts is every text an event carries.
+func Texts(e *schemas.Event) []string {
+	d := e.Dimensions
+	all := []string{e.Account, e.Sender, e.Country, e.RawName, e.Road, d.Campaign, d.Template, d.Variant, d.Segment, d.Language}
+	for k, v := range e.Extra {
+		all = append(all, k, v)
+	}
+	if e.Failure != nil {
+		all = append(all, e.Failure.Title)
+	}
+	if e.Cost != nil {
+		all = append(all, e.Cost.Category)
+	}
+	if e.Click != nil {
+		all = append(all, e.Click.ID)
+	}
+	return all
 }

@@ -1,12 +1,13 @@
-package provider
+package meta
 
 import (
 	"github.com/valyala/fastjson"
 
+	"github.com/bluetick/bluetick/ingest/provider"
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// said is what of an inbound message counts: whether it is an answer, a tap,
+// said is what counts in an inbound message: whether it is an answer, a tap,
 // and the texts that can be an opt-out word.
 type said struct {
 	// answers holds for whatever a person sent; false for notices and
@@ -25,41 +26,41 @@ type said struct {
 
 // message decodes what a person sent. Its text is looked at for opt-out words
 // and never kept.
-func (d *decoder) message(it item) {
-	id := text(it.v, "id")
+func (d *decoder) message(it provider.Item) {
+	id := provider.JSONText(it.JSON, "id")
 	if id == "" {
-		d.letter(it, ReasonNoMessageID, "the message has no id")
+		d.Letter(it, provider.ReasonNoMessageID, "the message has no id")
 		return
 	}
 	at, ok := d.occurred(it)
 	if !ok {
 		return
 	}
-	e := schemas.Event{OccurredAt: at, InboundKey: d.named(id)}
-	d.identify(text(it.v, "from"), text(it.v, "from_user_id"))
-	if group := text(it.v, "group_id"); group != "" {
-		d.person.secrets.addID(group)
+	e := schemas.Event{OccurredAt: at, InboundKey: d.MessageKey(id)}
+	d.identify(provider.JSONText(it.JSON, "from"), provider.JSONText(it.JSON, "from_user_id"))
+	if group := provider.JSONText(it.JSON, "group_id"); group != "" {
+		d.Person.Hide(group)
 	}
-	s := d.hear(it.v)
-	e.MessageKey = d.named(s.about)
+	s := d.hear(it.JSON)
+	e.MessageKey = d.MessageKey(s.about)
 	e.Type = d.meaning(&s)
 	switch e.Type {
 	case schemas.TypeOptedOut, schemas.TypeOptedIn:
 		e.Road = s.road
 	case schemas.TypeClicked:
-		s.click.ID = d.public(s.click.ID, maxValue)
+		s.click.ID = d.Public(s.click.ID, provider.MaxValue)
 		e.Click = s.click
 	case schemas.TypeOther:
-		e.RawName = d.public(s.name, maxName)
+		e.RawName = d.Public(s.name, provider.MaxName)
 	}
-	d.emit(it, e)
+	d.Emit(it, e)
 }
 
-// meaning is the one type a message counts as. Leaving is no engagement, so an
+// meaning is the one type a message counts as. Leaving is not engagement, so an
 // opt-out word outranks the answer or tap that carries it.
 func (d *decoder) meaning(s *said) schemas.EventType {
 	for _, w := range s.words {
-		if m := d.in.Words.Meaning(w); m != 0 {
+		if m := d.Meaning(w); m != 0 {
 			return m
 		}
 	}
@@ -75,35 +76,35 @@ func (d *decoder) meaning(s *said) schemas.EventType {
 
 // hear reads a message by its type.
 func (d *decoder) hear(v *fastjson.Value) said {
-	kind := text(v, "type")
-	s := said{name: kind, about: text(v, "context", "id")}
+	kind := provider.JSONText(v, "type")
+	s := said{name: kind, about: provider.JSONText(v, "context", "id")}
 	switch kind {
 	case "text":
 		s.answers = true
-		s.road, s.words[0] = schemas.RoadWord, text(v, "text", "body")
+		s.road, s.words[0] = schemas.RoadWord, provider.JSONText(v, "text", "body")
 	case "image", "video", "document":
 		s.answers = true
-		s.road, s.words[0] = schemas.RoadWord, text(v, kind, "caption")
+		s.road, s.words[0] = schemas.RoadWord, provider.JSONText(v, kind, "caption")
 	case "audio", "voice", "sticker", "location", "contacts", "order", "ephemeral":
 		s.answers = true
 	case "unsupported":
 		// Something we are not shown; an edit of an earlier message is not new.
-		s.answers = text(v, kind, "type") != "edit"
+		s.answers = provider.JSONText(v, kind, "type") != "edit"
 	case "button":
-		s.tap("button", text(v, kind, "payload"), text(v, kind, "text"))
+		s.tap("button", provider.JSONText(v, kind, "payload"), provider.JSONText(v, kind, "text"))
 	case "interactive":
 		s.interactive(v.Get(kind))
 	case "reaction":
 		// A withdrawn reaction has no emoji.
-		s.answers = text(v, kind, "emoji") != ""
-		s.about = text(v, kind, "message_id")
+		s.answers = provider.JSONText(v, kind, "emoji") != ""
+		s.about = provider.JSONText(v, kind, "message_id")
 	case "system":
-		if what := text(v, kind, "type"); what != "" {
+		if what := provider.JSONText(v, kind, "type"); what != "" {
 			s.name = kind + "." + what
 		}
 		// The notice names the person's new identity beside the old one.
-		d.person.addNumber(text(v, kind, "wa_id"))
-		d.person.addScoped(text(v, kind, "user_id"))
+		d.Person.AddNumber(provider.JSONText(v, kind, "wa_id"))
+		d.Person.AddScoped(provider.JSONText(v, kind, "user_id"))
 	case "":
 		s.name = "message"
 	}
@@ -122,15 +123,15 @@ func (s *said) tap(kind, id, label string) {
 }
 
 func (s *said) interactive(v *fastjson.Value) {
-	switch kind := text(v, "type"); kind {
+	switch kind := provider.JSONText(v, "type"); kind {
 	case "button_reply":
-		s.tap("button", text(v, kind, "id"), text(v, kind, "title"))
+		s.tap("button", provider.JSONText(v, kind, "id"), provider.JSONText(v, kind, "title"))
 	case "list_reply":
-		s.tap("list", text(v, kind, "id"), text(v, kind, "title"))
+		s.tap("list", provider.JSONText(v, kind, "id"), provider.JSONText(v, kind, "title"))
 	case "nfm_reply":
 		// A form; what was filled in is not looked at.
 		s.answers = true
-		s.click = &schemas.Click{Kind: "form", ID: text(v, kind, "name")}
+		s.click = &schemas.Click{Kind: "form", ID: provider.JSONText(v, kind, "name")}
 	default:
 		s.answers = true
 	}
