@@ -48,7 +48,6 @@ func NewFold(cfg Config, deps Deps) task.NewFold {
 			plans:  channelPlans{},
 			series: map[seriesID]*series{}, firing: map[seriesID]*series{}, dirty: map[seriesID]struct{}{},
 			active: map[accountRule]int{},
-			meta:   meta{heard: map[int32]schemas.Instant{}},
 		}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
@@ -58,8 +57,9 @@ func NewFold(cfg Config, deps Deps) task.NewFold {
 }
 
 var (
-	_ task.Fold  = (*fold)(nil)
-	_ task.Actor = (*fold)(nil)
+	_ task.Fold     = (*fold)(nil)
+	_ task.Actor    = (*fold)(nil)
+	_ task.Follower = (*fold)(nil)
 )
 
 type accountRule struct{ account, rule string }
@@ -108,7 +108,7 @@ func (f *fold) Apply(r task.Record) error {
 			return &task.Reject{Reason: "undecodable", Err: err}
 		}
 		if p.Epoch == f.src.Epoch && p.Stage == schemas.StageRollup {
-			f.progress(&p, r.Offset)
+			return f.progress(&p, r.Offset)
 		}
 	default:
 		return &task.Reject{Reason: "unknown_schema", Err: fmt.Errorf("schema %q", r.Schema)}
@@ -216,12 +216,14 @@ func (f *fold) parent(s *series) schemas.Severity {
 
 // progress moves the watermark; every firing incident is shown each minute that
 // has passed.
-func (f *fold) progress(p *schemas.Progress, offset int64) {
-	f.hear(p)
-	w, ok := f.watermark()
+func (f *fold) progress(p *schemas.Progress, offset int64) error {
+	if err := f.hear(*p); err != nil {
+		return err
+	}
+	w, ok := f.sources.Watermark()
 	minute := w.Seconds() - w.Seconds()%60
 	if !ok || minute <= f.minute {
-		return
+		return nil
 	}
 	was := f.minute
 	f.minute = minute
@@ -231,6 +233,7 @@ func (f *fold) progress(p *schemas.Progress, offset int64) {
 	if minute/sweepEvery != was/sweepEvery {
 		f.sweep(minute)
 	}
+	return nil
 }
 
 // firingIDs are the open incidents in order, accounts before their campaigns.
@@ -337,9 +340,13 @@ func (f *fold) sweep(minute int64) {
 // CompleteTo is how far roll-up's complete_to has come: up to there every
 // incident is as it should be.
 func (f *fold) CompleteTo(schemas.Instant) schemas.Instant {
-	w, _ := f.watermark()
+	w, _ := f.sources.Watermark()
 	return w
 }
+
+// Sources is how far each partition of panes has been rolled up. Their next
+// offsets are not known.
+func (f *fold) Sources() []task.SourceStatus { return f.sources.Status() }
 
 // DClock is the running maximum of the rates' own.
 func (f *fold) DClock() schemas.Instant { return f.dClock }

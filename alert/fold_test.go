@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluetick/bluetick/alert/receiver"
+	"github.com/bluetick/bluetick/internal/statecodec"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -73,9 +76,11 @@ func TestFoldRejects(t *testing.T) {
 // There is no watermark until every source partition of roll-up has been heard,
 // and the slowest one holds it.
 func TestWatermark(t *testing.T) {
-	m := meta{heard: map[int32]schemas.Instant{}}
+	var m meta
 	hear := func(source int32, to schemas.Instant) {
-		m.hear(&schemas.Progress{Source: source, Sources: 3, CompleteTo: to})
+		if err := m.hear(schemas.Progress{Source: source, Sources: 3, CompleteTo: to}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct {
 		source int32
@@ -91,7 +96,7 @@ func TestWatermark(t *testing.T) {
 		{0, 100_000, 90_000, true},
 	} {
 		hear(c.source, c.to)
-		if got, ok := m.watermark(); got != c.want || ok != c.ok {
+		if got, ok := m.sources.Watermark(); got != c.want || ok != c.ok {
 			t.Errorf("after source %d said %d: %d %v, want %d %v", c.source, c.to, got, ok, c.want, c.ok)
 		}
 	}
@@ -222,7 +227,7 @@ func TestNewFoldTellsMistakes(t *testing.T) {
 		}
 	}
 	w.st.Set([]byte{kindMeta}, []byte{99})
-	if _, err := NewFold(defaults(t), deps)(task.Source{}, w.st); !errors.Is(err, errState) {
+	if _, err := NewFold(defaults(t), deps)(task.Source{}, w.st); !errors.Is(err, statecodec.ErrDamaged) {
 		t.Errorf("damaged state: error %v", err)
 	}
 }
@@ -282,6 +287,41 @@ func TestOneRowPerIncidentAndOffset(t *testing.T) {
 	}))
 	if n := len(w.transitions()) - before; n != 4 { // recorded and notified, for both
 		t.Errorf("%d rows, want 4", n)
+	}
+}
+
+// The number of sources is fixed by the first word: another one is rejected and
+// says what to do, as the roll-up does with the same text.
+func TestAnotherNumberOfSourcesIsRejected(t *testing.T) {
+	for _, now := range []int32{1, 3} {
+		w := newWorld(t, defaults(t))
+		w.sources = 2
+		w.progress(midnight + 60)
+		w.must(w.checkpoint())
+		was := dump(t, w.st)
+		w.sources = now
+		w.progress(midnight + 120)
+		w.must(w.checkpoint())
+		if len(w.emitted) != int(now) {
+			t.Fatalf("%d dead letters for %d words", len(w.emitted), now)
+		}
+		d, err := schemas.DecodeDeadLetter(w.emitted[0].Value)
+		w.must(err)
+		want := fmt.Sprintf("progress of stage rollup: %d sources after 2 in one epoch: "+
+			"the topic it reads has another number of partitions; make the topics anew with the old number, and start anew", now)
+		if d.Reason != task.ReasonSources || d.Detail != want {
+			t.Errorf("dead letter %s: %q, want %q", d.Reason, d.Detail, want)
+		}
+		if got := dump(t, w.st); !bytes.Equal(got, was) {
+			t.Errorf("the state was\n%s\nand is\n%s", was, got)
+		}
+		w.crash()
+		w.sources = 2
+		w.progress(midnight + 180) // the old number goes on
+		w.must(w.checkpoint())
+		if got := dump(t, w.st); bytes.Equal(got, was) {
+			t.Error("the watermark does not move any more with the old number of sources")
+		}
 	}
 }
 

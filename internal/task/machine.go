@@ -101,6 +101,16 @@ func (m *Machine) LetterBytes() int { return m.bytes }
 // DClock is the fold's D-clock.
 func (m *Machine) DClock() schemas.Instant { return m.fold.DClock() }
 
+// Sources is how far each partition of the stage before this one has come, as
+// the fold has heard of it: it says which one holds the watermark. nil for a
+// fold that follows no other, and before the first Progress.
+func (m *Machine) Sources() []SourceStatus {
+	if f, ok := m.fold.(Follower); ok {
+		return f.Sources()
+	}
+	return nil
+}
+
 // Apply folds one record. Offsets must rise; gaps are allowed.
 func (m *Machine) Apply(r Record) error {
 	if m.broken != nil {
