@@ -24,23 +24,23 @@ const activeFor = 24 * 3600
 // sweepEvery is how often, in seconds of event time, series are looked through.
 const sweepEvery = 3600
 
-// NewFold returns the factory of alert folds. A mistake in cfg or deps is the
-// error of every fold it opens; Config.Validate tells beforehand.
+// NewFold returns what opens the alert fold on the state of one partition. A
+// mistake in cfg or deps is the error of every fold it opens.
 func NewFold(cfg Config, deps Deps) task.NewFold {
 	if cfg.MaxSeries == 0 {
 		cfg.MaxSeries = DefaultMaxSeries
 	}
-	err := cfg.Validate()
-	if err == nil {
-		err = deps.validate()
-	}
-	var m *meters
-	if err == nil {
-		m, err = newMeters(deps.Registerer)
+	mistakes := cfg.Validate()
+	if mistakes == nil {
+		mistakes = deps.validate()
 	}
 	return func(src task.Source, st store.State) (task.Fold, error) {
+		if mistakes != nil {
+			return nil, mistakes
+		}
+		m, err := newMeters(src.Metrics, src.Partition)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
 		}
 		f := &fold{
 			cfg: cfg, deps: deps, src: src, st: st, meters: m,
@@ -311,7 +311,7 @@ func (f *fold) countFiring(rule string) {
 			n++
 		}
 	}
-	f.meters.setFiring(rule, f.src.Partition, n)
+	f.meters.setFiring(rule, n)
 }
 
 // sweep takes idle series out of the threshold and forgets the long gone.

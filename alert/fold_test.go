@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluetick/bluetick/alert/receiver"
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/internal/statecodec"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
@@ -130,7 +131,9 @@ func TestLimitOfSeries(t *testing.T) {
 	c.MaxSeries = 2
 	reg := prometheus.NewRegistry()
 	w := newWorld(t, c)
-	f, err := NewFold(c, Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: reg})(task.Source{Epoch: testEpoch}, w.st)
+	deps := Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	first, second := meter.NewScope(reg), meter.NewScope(reg)
+	f, err := NewFold(c, deps)(task.Source{Epoch: testEpoch, Metrics: first}, w.st)
 	w.must(err)
 	apply := func(name string, at int64) {
 		r := schemas.Rate{Epoch: testEpoch, Series: campaign("acme", name), Window: 60, Age: 1800, At: at, Totals: swell}
@@ -152,9 +155,24 @@ func TestLimitOfSeries(t *testing.T) {
 			t.Errorf("%s is %v (there: %v), want %v", name, got, ok, want)
 		}
 	}
-	// A second factory in the process counts on.
-	if _, err := NewFold(c, Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: reg})(task.Source{Epoch: testEpoch}, w.st); err != nil {
+	// The fold of a second partition counts into the same series, but for its own
+	// incidents; the first one's close leaves them there.
+	if _, err := NewFold(c, deps)(task.Source{Epoch: testEpoch, Partition: 1, Metrics: second}, w.st); err != nil {
 		t.Error(err)
+	}
+	first.Close()
+	for name, there := range map[string]bool{
+		`bluetick_alert_series_refused_total`:                            true,
+		`bluetick_alert_incidents_firing partition=0 rule=opt-out-swell`: false,
+		`bluetick_alert_incidents_firing partition=1 rule=opt-out-swell`: true,
+	} {
+		if _, ok := gather(t, reg)[name]; ok != there {
+			t.Errorf("%s after the first fold has closed: there %v, want %v", name, ok, there)
+		}
+	}
+	second.Close()
+	if left := gather(t, reg); len(left) != 0 {
+		t.Errorf("after both have closed there is %v", left)
 	}
 }
 

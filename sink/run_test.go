@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/kafkatest"
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
@@ -223,6 +224,15 @@ func TestStopInsertsWhatItHolds(t *testing.T) {
 	if n := store.count("events"); n != 5 {
 		t.Errorf("%d rows inserted, want 5", n)
 	}
+	// The metrics leave with the sink, and come again with the next.
+	if n := total(t, d, "records_received_total"); n != 0 {
+		t.Errorf("after the stop %d records are counted", n)
+	}
+	scope := meter.NewScope(d.Registerer)
+	if _, err := newMetrics(scope); err != nil {
+		t.Errorf("the sink opens again: %v", err)
+	}
+	scope.Close()
 }
 
 // total adds a counter over its labels.
