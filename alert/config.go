@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/bluetick/bluetick/alert/receiver"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -78,8 +76,6 @@ type Deps struct {
 	// Receivers get every notification, in this order.
 	Receivers []receiver.Receiver
 	Log       *slog.Logger
-	// Registerer takes the metrics; nil: none.
-	Registerer prometheus.Registerer
 }
 
 func (d Deps) validate() error {

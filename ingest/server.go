@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -43,6 +44,7 @@ type Server struct {
 	now     func() time.Time
 	out     Producer
 	metrics *metrics
+	scope   *meter.Scope       // of the metrics, until Stop
 	sources map[string]*source // by Source.path
 	// slots holds one token per request being worked on.
 	slots chan struct{}
@@ -67,7 +69,7 @@ type source struct {
 	values   *values
 }
 
-// New checks c and registers the metrics. It opens nothing.
+// New checks c and registers the metrics, which stay until Stop. It opens nothing.
 func New(c Config, deps Deps) (*Server, error) {
 	if err := c.Validate(deps.Providers); err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)
@@ -76,12 +78,14 @@ func New(c Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
-	m, err := newMetrics(deps.Registerer)
+	scope := meter.NewScope(deps.Registerer)
+	m, err := newMetrics(scope)
 	if err != nil {
-		return nil, fmt.Errorf("register ingest metrics: %w", err)
+		scope.Close()
+		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
 	s := &Server{
-		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m,
+		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m, scope: scope,
 		sources: make(map[string]*source, len(c.Sources)),
 		slots:   make(chan struct{}, c.MaxConcurrent),
 		failed:  make(chan error, 1), served: make(chan struct{}),
@@ -89,6 +93,7 @@ func New(c Config, deps Deps) (*Server, error) {
 	for i := range c.Sources {
 		src, err := s.source(&c.Sources[i], deps.Providers, words)
 		if err != nil {
+			scope.Close()
 			return nil, fmt.Errorf("configure ingest: %w", err)
 		}
 		s.sources[c.Sources[i].path()] = src
@@ -156,8 +161,10 @@ func (s *Server) Failed() <-chan error { return s.failed }
 
 // Stop takes no more requests, lets those in flight end, and waits for them
 // until ctx ends. Then their connections are cut, and their providers will send
-// again. The Producer must outlive it. Without Start it does nothing.
+// again. The Producer must outlive it. Without Start it only takes the metrics
+// away.
 func (s *Server) Stop(ctx context.Context) error {
+	defer s.scope.Close()
 	if s.listener == nil {
 		return nil
 	}

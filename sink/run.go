@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
@@ -28,7 +29,12 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	m := newMetrics(deps.Registerer)
+	scope := meter.NewScope(deps.Registerer)
+	defer scope.Close()
+	m, err := newMetrics(scope)
+	if err != nil {
+		return fmt.Errorf("start sink: %w", err)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	names := topics()

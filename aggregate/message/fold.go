@@ -48,10 +48,7 @@ type Fold struct {
 	value         []byte
 }
 
-var (
-	_ task.Fold    = (*Fold)(nil)
-	_ task.NewFold = NewFold
-)
+var _ task.Fold = (*Fold)(nil)
 
 // rules are the decisions of the fold as values, so that a test can break one
 // and see that the properties notice.
@@ -61,10 +58,12 @@ type rules struct {
 	add    func(*schemas.Counts, *outcome, int64)
 }
 
-// NewFold opens the message fold on the state of one partition. It reads the
-// keys of all remembered messages once, to build their filters.
-func NewFold(src task.Source, st store.State) (task.Fold, error) { return open(src, st) }
+// NewFold returns what opens the message fold on the state of one partition.
+func NewFold() task.NewFold {
+	return func(src task.Source, st store.State) (task.Fold, error) { return open(src, st) }
+}
 
+// open reads the keys of all remembered messages once, to build their filters.
 func open(src task.Source, st store.State) (*Fold, error) {
 	f := &Fold{
 		source: src, st: st, codec: stateCodec{words: words{}},
@@ -88,6 +87,9 @@ func open(src task.Source, st store.State) (*Fold, error) {
 		f.stats.orphans.Add(h.orphans)
 	}
 	f.stats.tuples.Store(int64(len(f.tuples.byID)))
+	if err := f.stats.register(src.Metrics, src.Partition); err != nil {
+		return nil, fmt.Errorf("open message fold of partition %d: %w", src.Partition, err)
+	}
 	return f, nil
 }
 

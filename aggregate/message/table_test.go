@@ -350,7 +350,7 @@ func TestStoreErrors(t *testing.T) {
 	if !errors.Is(err, broken) || errors.As(err, &reject) {
 		t.Errorf("Apply: %v", err)
 	}
-	if _, err := NewFold(testSource, r.st); !errors.Is(err, broken) {
+	if _, err := NewFold()(testSource, r.st); !errors.Is(err, broken) {
 		t.Errorf("NewFold: %v", err)
 	}
 	r.st.fail = nil
@@ -359,7 +359,7 @@ func TestStoreErrors(t *testing.T) {
 			r.st.rows[k] = []byte{stateLayout + 1}
 		}
 	}
-	if _, err := NewFold(testSource, r.st); !errors.Is(err, errShort) {
+	if _, err := NewFold()(testSource, r.st); !errors.Is(err, errShort) {
 		t.Errorf("NewFold on a state of another layout: %v", err)
 	}
 }

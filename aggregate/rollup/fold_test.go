@@ -325,7 +325,7 @@ func TestApplyIgnoresAndRejects(t *testing.T) {
 		{"pane that is none", task.Record{Offset: 1, Schema: schemas.SchemaPane, Value: []byte{0xff}}, reasonDecode},
 		{"progress that is none", task.Record{Offset: 1, Schema: schemas.SchemaProgress, Value: []byte{0xff}}, reasonDecode},
 		{"a minute before 1970", paneRecord(1, now, &before1970), reasonMinute},
-		{"another number of sources", progressRecord(1, now, &changed), reasonSources},
+		{"another number of sources", progressRecord(1, now, &changed), task.ReasonSources},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -342,6 +342,11 @@ func TestApplyIgnoresAndRejects(t *testing.T) {
 				t.Errorf("error %v", err)
 			case c.reason != "" && (!errors.As(err, &reject) || reject.Reason != c.reason):
 				t.Errorf("error %v, want a rejection for %s", err, c.reason)
+			}
+			const remedy = "progress of stage message: 2 sources after 1 in one epoch: " +
+				"the topic it reads has another number of partitions; make the topics anew with the old number, and start anew"
+			if c.reason == task.ReasonSources && reject != nil && reject.Err.Error() != remedy {
+				t.Errorf("it says %q, want %q", reject.Err, remedy)
 			}
 			if string(appendMeta(nil, &f.meta)) != string(was) || len(st.rows) != 0 || f.Dirty() != 0 {
 				t.Error("it changed the state")

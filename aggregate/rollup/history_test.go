@@ -53,17 +53,23 @@ func smallConfig(maxRows int) Config {
 type historian struct {
 	rng     *rand.Rand
 	now     int64 // seconds
-	sources []source
+	sources []origin
 	seen    map[string]schemas.Pane // by key and version: equal version, equal value
 	tuples  []schemas.Tuple
 	log     []task.Record
+}
+
+// origin is how far a source partition has come.
+type origin struct {
+	nextOffset int64
+	completeTo schemas.Instant
 }
 
 func randomLog(seed uint64, n int) []task.Record {
 	rng := rand.New(rand.NewPCG(seed, 0x70616e6573))
 	h := &historian{
 		rng: rng, now: 1_767_225_600 + rng.Int64N(86_400),
-		sources: make([]source, 1+rng.IntN(4)), seen: map[string]schemas.Pane{},
+		sources: make([]origin, 1+rng.IntN(4)), seen: map[string]schemas.Pane{},
 	}
 	pick := func(s ...string) string { return s[rng.IntN(len(s))] }
 	for range 1 + rng.IntN(6) {
@@ -265,7 +271,7 @@ func TestCrashAndReplay(t *testing.T) {
 }
 
 // checkTable checks that a is what a restart rebuilds, b (R3), and that its
-// sums are those of its cells (R2).
+// sums are those of its cohorts (R2).
 func checkTable(t *testing.T, seed uint64, a, b *table) {
 	t.Helper()
 	if a.next != b.next || len(a.order) != len(b.order) {
@@ -273,19 +279,19 @@ func checkTable(t *testing.T, seed uint64, a, b *table) {
 	}
 	for i, s := range a.order {
 		r := b.order[i]
-		if s.id != r.id || !slices.Equal(s.sums, r.sums) || !maps.EqualFunc(s.cells, r.cells, slices.Equal[cell]) {
+		if s.id != r.id || !slices.Equal(s.sums, r.sums) || !maps.EqualFunc(s.cohorts, r.cohorts, slices.Equal[cohort]) {
 			t.Fatalf("R3: seed %d: series %+v is not what a restart rebuilds:\n%+v\n%+v", seed, s.id, s, r)
 		}
-		sums := make([]schemas.Totals, len(a.plan.slots))
+		sums := make([]schemas.Totals, len(a.plan.spans))
 		for j := range sums {
-			for sent, c := range s.cells {
-				if sl := &a.plan.slots[j]; a.next != 0 && sl.holds(a.next, sent) {
-					addTo(&sums[j], &c[sl.ageIndex], 1)
+			for sent, c := range s.cohorts {
+				if sp := &a.plan.spans[j]; a.next != 0 && sp.holds(a.next, sent) {
+					addTo(&sums[j], &c[sp.ageIndex], 1)
 				}
 			}
 		}
 		if !slices.Equal(sums, s.sums) {
-			t.Fatalf("R2: seed %d: series %+v has sums %+v, its cells say %+v", seed, s.id, s.sums, sums)
+			t.Fatalf("R2: seed %d: series %+v has sums %+v, its cohorts say %+v", seed, s.id, s.sums, sums)
 		}
 	}
 }

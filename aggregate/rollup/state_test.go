@@ -3,8 +3,10 @@ package rollup
 import (
 	"bytes"
 	"math"
+	"slices"
 	"testing"
 
+	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -88,14 +90,16 @@ func TestPaneKeysOrderByMinute(t *testing.T) {
 func exampleMeta() meta {
 	return meta{
 		dclock: 1_767_225_600_123, completeFrom: 1_767_222_000, next: 1_767_225_660,
-		sources: sources{heard: []source{{7, 1_767_225_600_000}, {unheard, 0}, {0, -1}}},
+		sources: task.RestoreSources([]task.SourceStatus{
+			{Heard: true, NextOffset: 7, CompleteTo: 1_767_225_600_000}, {}, {Heard: true, CompleteTo: -1},
+		}),
 	}
 }
 
 func TestMetaRoundTrip(t *testing.T) {
 	t.Parallel()
 	far := exampleMeta()
-	far.sources.heard[0] = source{math.MaxInt64, math.MaxInt64}
+	far.sources = task.RestoreSources([]task.SourceStatus{{Heard: true, NextOffset: math.MaxInt64, CompleteTo: math.MaxInt64}})
 	for name, m := range map[string]meta{"example": exampleMeta(), "zero": {}, "far": far} {
 		b := appendMeta(nil, &m)
 		got, err := decodeMeta(b)
@@ -103,7 +107,7 @@ func TestMetaRoundTrip(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if !bytes.Equal(appendMeta(nil, &got), b) || got.next != m.next ||
-			got.dclock != m.dclock || got.completeFrom != m.completeFrom || len(got.sources.heard) != len(m.sources.heard) {
+			got.dclock != m.dclock || got.completeFrom != m.completeFrom || !slices.Equal(got.sources.Status(), m.sources.Status()) {
 			t.Errorf("%s: %+v, want %+v", name, got, m)
 		}
 	}

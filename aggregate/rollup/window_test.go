@@ -42,7 +42,7 @@ func TestSlotHolds(t *testing.T) {
 		{"1h so far: oldest", 3600, 0, at - 3600, true},
 		{"1h so far: older", 3600, 0, at - 3660, false},
 	} {
-		s := slot{window: c.window, age: c.age, every: 60}
+		s := span{window: c.window, age: c.age, every: 60}
 		if got := s.holds(at, c.sent); got != c.want {
 			t.Errorf("%s: holds = %t", c.name, got)
 		}
@@ -51,7 +51,7 @@ func TestSlotHolds(t *testing.T) {
 
 func TestSlotDue(t *testing.T) {
 	t.Parallel()
-	quarter := slot{every: 900}
+	quarter := span{every: 900}
 	for at, want := range map[int64]bool{0: true, 60: false, 840: false, 900: true, 960: false, 86_400: true} {
 		if quarter.due(at) != want {
 			t.Errorf("every 15m: due(%d) = %t", at, !want)
@@ -115,14 +115,14 @@ func TestPlanOrder(t *testing.T) {
 		t.Errorf("ages %v, want %v", p.ages, want)
 	}
 	var got [][2]int64
-	for _, s := range p.slots {
+	for _, s := range p.spans {
 		got = append(got, [2]int64{s.window, s.age})
 		if p.ages[s.ageIndex] != s.age {
-			t.Errorf("slot %+v points at age %d", s, p.ages[s.ageIndex])
+			t.Errorf("span %+v points at age %d", s, p.ages[s.ageIndex])
 		}
 	}
 	if want := [][2]int64{{60, 60}, {60, 300}, {240, 0}, {240, 60}, {900, 0}, {900, 300}}; !slices.Equal(got, want) {
-		t.Errorf("slots %v, want %v", got, want)
+		t.Errorf("spans %v, want %v", got, want)
 	}
 	if p.reach != 1200 || p.keep != 1200+86_400 {
 		t.Errorf("reach %d, keep %d", p.reach, p.keep)

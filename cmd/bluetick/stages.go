@@ -61,7 +61,7 @@ func (p *process) kafkaLog(component string) kgo.Opt {
 func (p *process) startMessage(ctx context.Context) error {
 	return p.startFold(ctx, task.StageConfig{
 		Stage: schemas.StageMessage, Input: schemas.TopicEvents, Output: schemas.TopicPanes, Logic: message.Logic,
-	}, measured(p.registry))
+	}, message.NewFold())
 }
 
 func (p *process) startRollup(ctx context.Context) error {
@@ -93,7 +93,7 @@ func (p *process) startAlert(ctx context.Context) error {
 	}
 	return p.startFold(ctx, task.StageConfig{
 		Stage: alertStage, Input: schemas.TopicRates, Logic: alert.Logic,
-	}, alert.NewFold(cfg, alert.Deps{Now: p.times.now, Speed: p.times.speed, Receivers: receivers, Log: p.log, Registerer: p.registry}))
+	}, alert.NewFold(cfg, alert.Deps{Now: p.times.now, Speed: p.times.speed, Receivers: receivers, Log: p.log}))
 }
 
 // alertRules are the operator's own rules, or the built-in ones with the

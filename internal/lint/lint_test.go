@@ -91,6 +91,7 @@ func TestImports(t *testing.T) {
 			[]string{"sink/clickhouse", "internal/embedded/clickhouse", "internal/audit", "cmd/bluetick"},
 			"one client of ClickHouse, one place that knows its types",
 		},
+		{module + "internal/statecodec", []string{"aggregate", "alert"}, "states are written and read by their folds alone"},
 		{"testing", []string{"ingest/provider/providertest", "internal/kafkatest", "internal/golden", "internal/embedded/clickhouse/chtest", "internal/task/tasktest"}, "production code does not test"},
 		{"log", nil, "logs are structured: log/slog"},
 	}
@@ -110,6 +111,9 @@ func TestImports(t *testing.T) {
 			}
 			if under(p.ImportPath, "internal") && stage(own) != "" && !under(p.ImportPath, "internal/audit", "internal/e2e") {
 				t.Errorf("%s imports %s: internal never imports a stage", p.ImportPath, own)
+			}
+			if under(p.ImportPath, "internal/statecodec") {
+				t.Errorf("%s imports %s: the form of fields knows neither folds nor schemas", p.ImportPath, own)
 			}
 			if under(p.ImportPath, "schemas") && !under(own, "schemas") {
 				t.Errorf("%s imports %s: schemas depends on nothing of ours", p.ImportPath, own)

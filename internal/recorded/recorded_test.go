@@ -41,7 +41,7 @@ func TestRecordedLog(t *testing.T) {
 	}
 	panes := &tape{}
 	for p, records := range log {
-		m := machine(t, schemas.StageMessage, schemas.TopicEvents, int32(p), partitions, message.NewFold, panes)
+		m := machine(t, schemas.StageMessage, schemas.TopicEvents, int32(p), partitions, message.NewFold(), panes)
 		feed(t, m, records, true)
 	}
 	rates := &tape{}
@@ -122,10 +122,17 @@ type tape struct {
 func (e *tape) Emit(_ context.Context, rows []task.Row) error {
 	for _, r := range rows {
 		e.rows++
-		e.add(r.Topic, r.Schema, r.Key, r.Value)
 		if r.Topic != schemas.TopicDeadLetters {
+			e.add(r.Topic, r.Schema, r.Key, r.Value)
 			e.keep(r.Schema, r.Key, r.Value)
+			continue
 		}
+		letter, err := schemas.DecodeDeadLetter(r.Value)
+		if err != nil {
+			return err
+		}
+		letter.Detail = "" // the Protobuf library words its errors anew in every build
+		e.add(r.Topic, r.Schema, r.Key, schemas.EncodeDeadLetter(&letter))
 	}
 	return nil
 }

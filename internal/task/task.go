@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/internal/store"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -36,6 +37,7 @@ type task struct {
 	wall     func() time.Time                  // timers
 	log      *slog.Logger
 	gauges   gauges
+	metrics  *meter.Scope // of the gauges and of the fold
 
 	schema     string // of the last record
 	highWater  int64  // the log's end as the last fetch knew it
@@ -244,6 +246,7 @@ func (t *task) trouble(ctx context.Context, why error) error {
 
 // close gives up what the task holds; what was not checkpointed is discarded.
 func (t *task) close() error {
+	t.metrics.Close()
 	t.consumer.Close()
 	return t.store.Close()
 }
