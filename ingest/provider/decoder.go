@@ -80,7 +80,7 @@ func (d *decoder) add(reason, detail, where string, kept []byte) {
 		kept = kept[:maxLetterItem:maxLetterItem]
 	}
 	d.res.Letters = append(d.res.Letters, schemas.DeadLetter{
-		Stage: "ingest", Source: d.in.Source, Provider: metaName, Reason: reason, Detail: detail,
+		Stage: schemas.StageIngest, Source: d.in.Source, Provider: metaName, Reason: reason, Detail: detail,
 		Where: where, ReceivedAt: d.in.ReceivedAt, Item: kept,
 	})
 }
