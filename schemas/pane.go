@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -142,10 +143,10 @@ func encodePane(p *Pane, list []OutcomeInfo, hs []Histogram) []byte {
 		Sent: c.Sent,
 	})
 	b = appendHistograms(b, list, hs)
-	return appendMessage(b, &pb.Pane{
+	return slices.Clip(appendMessage(b, &pb.Pane{
 		Recovered: c.Recovered, Late: c.Late,
 		Failures: nonZero(c.Failures), CostMicros: nonZero(c.CostMicros), Billable: nonZero(c.Billable),
-	})
+	}))
 }
 
 // DecodePane reads the wire form.

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -43,7 +44,7 @@ func encodeRate(r *Rate, list []OutcomeInfo, ns []int64) []byte {
 		Epoch: r.Epoch, Series: seriesOut(&r.Series), Window: r.Window, Age: r.Age, At: r.At,
 		Version: r.Version, DClock: int64(r.DClock), Sent: r.Totals.Sent,
 	})
-	return appendTotals(b, list, ns)
+	return slices.Clip(appendTotals(b, list, ns))
 }
 
 // DecodeRate reads the wire form.
