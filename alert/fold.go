@@ -96,7 +96,7 @@ func (f *fold) Apply(r task.Record) error {
 	case schemas.SchemaRate:
 		rate, err := schemas.DecodeRate(r.Value)
 		if err != nil {
-			return &task.Reject{Reason: "undecodable", Err: err}
+			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
 		if rate.Epoch == f.src.Epoch {
 			f.dClock = max(f.dClock, min(rate.DClock, r.Timestamp))
@@ -105,13 +105,13 @@ func (f *fold) Apply(r task.Record) error {
 	case schemas.SchemaProgress:
 		p, err := schemas.DecodeProgress(r.Value)
 		if err != nil {
-			return &task.Reject{Reason: "undecodable", Err: err}
+			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
 		if p.Epoch == f.src.Epoch && p.Stage == schemas.StageRollup {
 			return f.progress(&p, r.Offset)
 		}
 	default:
-		return &task.Reject{Reason: "unknown_schema", Err: fmt.Errorf("schema %q", r.Schema)}
+		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("schema %q", r.Schema)}
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-var swell = schemas.Totals{Sent: 400, Delivered: 400, OptedOut: 100}
+var swell = schemas.Totals{Sent: 400, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 400, schemas.OutcomeOptedOut: 100}}
 
 func onlyOptOut(t *testing.T) Config {
 	c := defaults(t)
@@ -41,7 +41,9 @@ func TestFoldTakesOnlyWhatIsItsOwn(t *testing.T) {
 		{"another epoch", func(r *schemas.Rate) { r.Epoch++ }, false},
 		{"another grouping", func(r *schemas.Rate) { r.Series.Grouping = schemas.GroupCampaignVariant }, false},
 		{"nothing delivered", func(r *schemas.Rate) { r.Totals = schemas.Totals{Sent: 400} }, false},
-		{"opt-outs known before their receipts", func(r *schemas.Rate) { r.Totals = schemas.Totals{Sent: 400, Delivered: 20, OptedOut: 30} }, true},
+		{"opt-outs known before their receipts", func(r *schemas.Rate) {
+			r.Totals = schemas.Totals{Sent: 400, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 20, schemas.OutcomeOptedOut: 30}}
+		}, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,7 +71,7 @@ func TestFoldRejects(t *testing.T) {
 		w.must(err)
 		reasons = append(reasons, d.Reason)
 	}
-	if got := strings.Join(reasons, " "); got != "undecodable undecodable unknown_schema" {
+	if got := strings.Join(reasons, " "); got != "decode decode schema" {
 		t.Errorf("dead letters %q", got)
 	}
 }
@@ -106,7 +108,7 @@ func TestWatermark(t *testing.T) {
 func TestThresholdCountsActiveSeries(t *testing.T) {
 	w := newWorld(t, defaults(t))
 	at := midnight + 36000
-	quiet := schemas.Totals{Sent: 100, Delivered: 100}
+	quiet := schemas.Totals{Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 100}}
 	for i := range 20 {
 		w.rate(campaign("acme", string(rune('a'+i))), 1800, at, quiet)
 		w.rate(campaign("other", string(rune('a'+i))), 1800, at, quiet)
@@ -200,7 +202,7 @@ func gather(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 func TestForgetting(t *testing.T) {
 	w := newWorld(t, defaults(t))
 	at := midnight + 36000
-	w.rate(campaign("acme", "spring"), 1800, at, schemas.Totals{Sent: 100, Delivered: 100})
+	w.rate(campaign("acme", "spring"), 1800, at, schemas.Totals{Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 100}})
 	w.progress(at)
 	w.must(w.checkpoint())
 	stored := func() (n int) {
@@ -255,9 +257,9 @@ func TestCatchingUpSeesEveryMinute(t *testing.T) {
 	steady, jump := newWorld(t, defaults(t)), newWorld(t, defaults(t))
 	for m := range int64(200) {
 		at := midnight + 36000 + m*60
-		totals := schemas.Totals{Sent: 200, Delivered: 200}
+		totals := schemas.Totals{Sent: 200, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 200}}
 		if m < 10 {
-			totals.OptedOut = 20
+			totals.Outcomes[schemas.OutcomeOptedOut] = 20
 		}
 		for _, w := range []*world{steady, jump} {
 			w.rate(campaign("acme", "spring"), 1800, at, totals)
@@ -286,8 +288,8 @@ func TestOneRowPerIncidentAndOffset(t *testing.T) {
 	at := midnight + 36000
 	w.rate(campaign("acme", "spring"), 1800, at, swell)
 	w.rate(campaign("acme", "summer"), 1800, at, swell)
-	w.rate(campaign("acme", "spring"), 1800, at+120, schemas.Totals{Sent: 10, Delivered: 10})
-	w.rate(campaign("acme", "summer"), 1800, at+120, schemas.Totals{Sent: 10, Delivered: 10})
+	w.rate(campaign("acme", "spring"), 1800, at+120, schemas.Totals{Sent: 10, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 10}})
+	w.rate(campaign("acme", "summer"), 1800, at+120, schemas.Totals{Sent: 10, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 10}})
 	w.must(w.flush())
 	before := len(w.transitions())
 	w.progress(at + 3*86400)
@@ -347,7 +349,7 @@ func BenchmarkApply(b *testing.B) {
 	w := newWorld(b, defaults(b))
 	f, err := NewFold(w.cfg, Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler)})(task.Source{Epoch: testEpoch}, w.st)
 	w.must(err)
-	r := schemas.Rate{Epoch: testEpoch, Series: campaign("acme", "spring"), Window: 60, Age: 1800, Totals: schemas.Totals{Sent: 100, Delivered: 97}}
+	r := schemas.Rate{Epoch: testEpoch, Series: campaign("acme", "spring"), Window: 60, Age: 1800, Totals: schemas.Totals{Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 97}}}
 	b.ReportAllocs()
 	rows := 0
 	for b.Loop() {

@@ -186,7 +186,7 @@ func (r *Rule) mistakes() []error {
 		bad("no groupings")
 	}
 	for i, g := range r.Groupings {
-		if !slices.Contains(groupings(), g) || slices.Contains(r.Groupings[:i], g) {
+		if !g.Valid() || slices.Contains(r.Groupings[:i], g) {
 			bad("grouping %q: unknown or repeated", g)
 		}
 	}
@@ -213,13 +213,6 @@ func (r *Rule) mistakes() []error {
 		errs = append(errs, err)
 	}
 	return errs
-}
-
-func groupings() []schemas.Grouping {
-	return []schemas.Grouping{
-		schemas.GroupAccount, schemas.GroupChannel, schemas.GroupSender,
-		schemas.GroupCampaign, schemas.GroupCampaignVariant,
-	}
 }
 
 // severityRank orders severities; 0 is none or unknown.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/schemas"
 )
 
 // Config is how the door is set up. Secrets are the secrets themselves; nothing
@@ -59,7 +60,7 @@ type ValueLimits struct{ Campaign, Template, Variant, Segment, Language int }
 // DefaultMaxEventAge is how old an event may be: providers retry for up to 7
 // days. State is kept so long that no event of this age meets a forgotten
 // message.
-const DefaultMaxEventAge = 10 * 24 * time.Hour
+const DefaultMaxEventAge = schemas.MaxEventAge
 
 // Limits of the configuration, each with what it protects.
 const (

@@ -16,12 +16,8 @@ import (
 // a new epoch, never read.
 const Logic = "message/1"
 
-// Reasons for which a record can never be folded.
-const (
-	ReasonSchema = "schema" // not an event
-	ReasonDecode = "decode" // an event that cannot be read
-	ReasonTime   = "time"   // a time beyond the calendar of the state
-)
+// ReasonTime rejects an event whose time lies beyond the calendar of the state.
+const ReasonTime = "time"
 
 // Fold counts the messages of one partition of events. NewFold makes one; it
 // implements task.Fold, whose comments say what the methods promise.
@@ -112,11 +108,11 @@ func (f *Fold) readClock() error {
 // message adds to its pane. An event that names no message advances the D-clock.
 func (f *Fold) Apply(r task.Record) error {
 	if r.Schema != schemas.SchemaEvent {
-		return &task.Reject{Reason: ReasonSchema, Err: fmt.Errorf("schema %q is not %s", r.Schema, schemas.SchemaEvent)}
+		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("schema %q is not %s", r.Schema, schemas.SchemaEvent)}
 	}
 	var err error
 	if f.event, err = schemas.DecodeEvent(r.Value); err != nil {
-		return &task.Reject{Reason: ReasonDecode, Err: err}
+		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	e := &f.event
 	if e.ReceivedAt > lastInstant { // it occurred between 1970 and then: DecodeEvent

@@ -57,10 +57,7 @@ func Default() Config {
 			{Length: time.Hour, Every: time.Minute, Ages: ages},
 			{Length: 24 * time.Hour, Every: 15 * time.Minute, Ages: ages},
 		},
-		Groupings: []schemas.Grouping{
-			schemas.GroupAccount, schemas.GroupChannel, schemas.GroupSender,
-			schemas.GroupCampaign, schemas.GroupCampaignVariant,
-		},
+		Groupings:          schemas.Groupings(),
 		MaxRowsPerProgress: defaultMaxRows,
 	}
 }
@@ -108,7 +105,7 @@ func (c Config) Validate() error {
 		bad("groupings: none given")
 	}
 	for i, g := range c.Groupings {
-		if !knownGrouping(g) {
+		if !g.Valid() {
 			bad("groupings[%d]: unknown %q", i, g)
 		}
 		if slices.Contains(c.Groupings[:i], g) {

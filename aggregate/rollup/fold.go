@@ -15,8 +15,6 @@ const Logic = "rollup/1"
 
 // Reasons of rejected records, beside task.ReasonSources.
 const (
-	reasonSchema = "unknown_schema"
-	reasonDecode = "undecodable"
 	reasonMinute = "minute_out_of_range"
 )
 
@@ -96,14 +94,14 @@ func (f *Fold) Apply(r task.Record) error {
 	case schemas.SchemaProgress:
 		return f.applyProgress(&r)
 	default:
-		return &task.Reject{Reason: reasonSchema, Err: fmt.Errorf("panes: schema %q", r.Schema)}
+		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("panes: schema %q", r.Schema)}
 	}
 }
 
 func (f *Fold) applyPane(r *task.Record) error {
 	p, err := schemas.DecodePane(r.Value)
 	if err != nil {
-		return &task.Reject{Reason: reasonDecode, Err: err}
+		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	if p.Epoch != f.epoch {
 		return nil
@@ -134,9 +132,8 @@ func (f *Fold) applyPane(r *task.Record) error {
 	f.value = appendPane(f.value[:0], &p)
 	f.st.Set(f.key, f.value)
 	p.Counts.Sent -= old.Counts.Sent
-	was := histogramsOf(&old.Counts)
-	for i, h := range histogramsOf(&p.Counts) {
-		h.Add(was[i], -1)
+	for o := range p.Counts.Outcomes {
+		p.Counts.Outcomes[o].Add(&old.Counts.Outcomes[o], -1)
 	}
 	f.count(&p)
 	return nil
@@ -176,7 +173,7 @@ func (f *Fold) advance(to schemas.Instant) error {
 func (f *Fold) applyProgress(r *task.Record) error {
 	p, err := schemas.DecodeProgress(r.Value)
 	if err != nil {
-		return &task.Reject{Reason: reasonDecode, Err: err}
+		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	if p.Epoch != f.epoch || p.Stage != schemas.StageMessage {
 		return nil

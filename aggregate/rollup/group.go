@@ -6,15 +6,6 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-func knownGrouping(g schemas.Grouping) bool {
-	switch g {
-	case schemas.GroupAccount, schemas.GroupChannel, schemas.GroupSender,
-		schemas.GroupCampaign, schemas.GroupCampaignVariant:
-		return true
-	}
-	return false
-}
-
 // seriesOf appends to dst the series of each grouping that a pane with this
 // tuple belongs to. A message without a campaign is in the series of the empty
 // campaign (unattributed), and one without a sender in that of the empty sender.

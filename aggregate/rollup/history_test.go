@@ -134,10 +134,7 @@ func (h *historian) pane() {
 	p.Version = max(p.Version, 0)
 	if h.rng.IntN(8) > 0 { // else it has fallen to zero
 		p.Counts = schemas.Counts{
-			Sent: h.rng.Int64N(50), Delivered: h.histogram(40), Opened: h.histogram(30), Read: h.histogram(30),
-			Clicked: h.histogram(9), Replied: h.histogram(9), Engaged: h.histogram(9), OptedOut: h.histogram(3),
-			Failed: h.histogram(9), Withheld: h.histogram(2),
-			Failures: map[string]int64{schemas.FailOther: 1 + h.rng.Int64N(5)},
+			Sent: h.rng.Int64N(50), Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h.histogram(40), schemas.OutcomeOpened: h.histogram(30), schemas.OutcomeRead: h.histogram(30), schemas.OutcomeClicked: h.histogram(9), schemas.OutcomeReplied: h.histogram(9), schemas.OutcomeEngaged: h.histogram(9), schemas.OutcomeOptedOut: h.histogram(3), schemas.OutcomeFailed: h.histogram(9), schemas.OutcomeWithheld: h.histogram(2)}, Failures: map[string]int64{schemas.FailOther: 1 + h.rng.Int64N(5)},
 		}
 	}
 	id := fmt.Sprint(p.Epoch, p.Source, p.Minute, p.Tuple, p.Version)

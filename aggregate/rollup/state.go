@@ -67,20 +67,19 @@ func decodePaneKey(b []byte) (schemas.Pane, error) {
 	return p, nil
 }
 
-// histogramsOf lists the outcomes that rates count, in the order of the state.
-func histogramsOf(c *schemas.Counts) [9]*schemas.Histogram {
-	return [...]*schemas.Histogram{
-		&c.Delivered, &c.Opened, &c.Read, &c.Clicked, &c.Replied, &c.Engaged, &c.OptedOut, &c.Failed, &c.Withheld,
-	}
-}
-
 // appendPane writes version and counts of p: what rates need of it and no more.
-// All buckets are kept, so that another choice of ages needs no rebuild. Each
-// histogram is a bit set of its non-zero buckets, and those: most are zero.
 func appendPane(b []byte, p *schemas.Pane) []byte {
 	b = statecodec.AppendUint(b, uint64(p.Version))
 	b = statecodec.AppendInt(b, p.Counts.Sent)
-	for _, h := range histogramsOf(&p.Counts) {
+	return appendHistograms(b, p.Counts.Outcomes[:])
+}
+
+// appendHistograms writes the outcomes in their order. All buckets are kept, so
+// that another choice of ages needs no rebuild. Each histogram is a bit set of
+// its non-zero buckets, and those: most are zero.
+func appendHistograms(b []byte, hs []schemas.Histogram) []byte {
+	for o := range hs {
+		h := &hs[o]
 		var set uint64
 		for i, n := range h {
 			if n != 0 {
@@ -103,20 +102,26 @@ func decodePane(b []byte, p *schemas.Pane) error {
 	if p.Version < 0 {
 		r.Fail(statecodec.ErrRange)
 	}
-	for _, h := range histogramsOf(&p.Counts) {
+	readHistograms(r, p.Counts.Outcomes[:])
+	if err := r.End(); err != nil {
+		return fmt.Errorf("read pane: %w", err)
+	}
+	return nil
+}
+
+// readHistograms reads what appendHistograms wrote.
+func readHistograms(r *statecodec.Reader, hs []schemas.Histogram) {
+	for o := range hs {
+		h := &hs[o]
 		set := r.Uint()
 		if set >= 1<<len(h) {
 			r.Fail(statecodec.ErrRange)
-			break
+			return
 		}
 		for ; set != 0; set &= set - 1 {
 			h[bits.TrailingZeros64(set)] = r.Int()
 		}
 	}
-	if err := r.End(); err != nil {
-		return fmt.Errorf("read pane: %w", err)
-	}
-	return nil
 }
 
 // meta is the part of the state that is one row.

@@ -19,7 +19,8 @@ func fullPane() schemas.Pane {
 		},
 	}
 	p.Counts.Sent = 10
-	for i, h := range histogramsOf(&p.Counts) {
+	for i := range p.Counts.Outcomes {
+		h := &p.Counts.Outcomes[i]
 		h[i], h[11] = int64(i)+1, -int64(i)
 	}
 	return p
@@ -29,7 +30,7 @@ func TestPaneStateRoundTrip(t *testing.T) {
 	t.Parallel()
 	extreme := fullPane()
 	extreme.Version, extreme.Counts.Sent = math.MaxInt64, math.MaxInt64
-	extreme.Counts.Failed[0] = math.MinInt64
+	extreme.Counts.Outcomes[schemas.OutcomeFailed][0] = math.MinInt64
 	for name, want := range map[string]schemas.Pane{
 		"full": fullPane(), "extreme": extreme, "zero": {Minute: 60, Tuple: schemas.Tuple{Account: "a", Channel: "c"}},
 	} {

@@ -83,28 +83,29 @@ func (p *plan) set(dst cohort, c *schemas.Counts) {
 // totalsAt is what had become of the messages by the given age; age 0 means so
 // far. What a message was at send time it stays: Sent has no age.
 func totalsAt(c *schemas.Counts, age int64) schemas.Totals {
-	upto := func(h *schemas.Histogram) int64 {
+	t := schemas.Totals{Sent: c.Sent}
+	judge(t.Outcomes[:], c.Outcomes[:], age)
+	return t
+}
+
+// judge makes dst the outcomes hs at the given age.
+func judge(dst []int64, hs []schemas.Histogram, age int64) {
+	for o := range hs {
 		if age == 0 {
-			return h.Total()
+			dst[o] = hs[o].Total()
+		} else {
+			dst[o] = hs[o].Upto(age)
 		}
-		return h.Upto(age)
-	}
-	return schemas.Totals{
-		Sent: c.Sent, Delivered: upto(&c.Delivered), Opened: upto(&c.Opened), Read: upto(&c.Read),
-		Clicked: upto(&c.Clicked), Replied: upto(&c.Replied), Engaged: upto(&c.Engaged),
-		OptedOut: upto(&c.OptedOut), Failed: upto(&c.Failed), Withheld: upto(&c.Withheld),
 	}
 }
 
 func addTo(dst, src *schemas.Totals, sign int64) {
 	dst.Sent += sign * src.Sent
-	dst.Delivered += sign * src.Delivered
-	dst.Opened += sign * src.Opened
-	dst.Read += sign * src.Read
-	dst.Clicked += sign * src.Clicked
-	dst.Replied += sign * src.Replied
-	dst.Engaged += sign * src.Engaged
-	dst.OptedOut += sign * src.OptedOut
-	dst.Failed += sign * src.Failed
-	dst.Withheld += sign * src.Withheld
+	addOutcomes(dst.Outcomes[:], src.Outcomes[:], sign)
+}
+
+func addOutcomes(dst, src []int64, sign int64) {
+	for o, n := range src {
+		dst[o] += sign * n
+	}
 }

@@ -62,9 +62,9 @@ func TestSlotDue(t *testing.T) {
 func TestTotalsAt(t *testing.T) {
 	t.Parallel()
 	c := schemas.Counts{Sent: 10}
-	c.Delivered = schemas.Histogram{5, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0}
+	c.Outcomes[schemas.OutcomeDelivered] = schemas.Histogram{5, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0}
 	// One failed at once and recovered between 30m and 1h.
-	c.Failed = schemas.Histogram{2, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0}
+	c.Outcomes[schemas.OutcomeFailed] = schemas.Histogram{2, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0}
 	for _, w := range []struct {
 		name                   string
 		age, delivered, failed int64
@@ -77,7 +77,7 @@ func TestTotalsAt(t *testing.T) {
 		{"horizon", schemas.HorizonSeconds, 8, 1},
 	} {
 		got := totalsAt(&c, w.age)
-		if want := (schemas.Totals{Sent: 10, Delivered: w.delivered, Failed: w.failed}); got != want {
+		if want := (schemas.Totals{Sent: 10, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: w.delivered, schemas.OutcomeFailed: w.failed}}); got != want {
 			t.Errorf("%s: %+v, want %+v", w.name, got, want)
 		}
 	}
@@ -87,11 +87,12 @@ func TestTotalsAt(t *testing.T) {
 func TestTotalsKeepOutcomesApart(t *testing.T) {
 	t.Parallel()
 	c := schemas.Counts{Sent: 1}
-	for i, h := range histogramsOf(&c) {
+	for i := range c.Outcomes {
+		h := &c.Outcomes[i]
 		h[i] = int64(i) + 2
 	}
 	want := schemas.Totals{
-		Sent: 1, Delivered: 2, Opened: 3, Read: 4, Clicked: 5, Replied: 6, Engaged: 7, OptedOut: 8, Failed: 9, Withheld: 10,
+		Sent: 1, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 2, schemas.OutcomeOpened: 3, schemas.OutcomeRead: 4, schemas.OutcomeClicked: 5, schemas.OutcomeReplied: 6, schemas.OutcomeEngaged: 7, schemas.OutcomeOptedOut: 8, schemas.OutcomeFailed: 9, schemas.OutcomeWithheld: 10},
 	}
 	got := totalsAt(&c, 0)
 	if got != want {

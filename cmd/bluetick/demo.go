@@ -17,6 +17,7 @@ import (
 	"github.com/bluetick/bluetick/internal/dataroot"
 	"github.com/bluetick/bluetick/internal/obs"
 	"github.com/bluetick/bluetick/internal/simulate"
+	"github.com/bluetick/bluetick/schemas"
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
@@ -135,7 +136,7 @@ func (c *demoCmd) start(ctx context.Context, cfg config.Config, log *slog.Logger
 	if err := errors.Join(err, root.Close()); err != nil {
 		return nil, err
 	}
-	cfg.Sources = []config.Source{{Name: "demo", Provider: "meta", Secrets: []string{secret}, VerifyToken: secret, MaxEventAge: 10 * 24 * time.Hour}}
+	cfg.Sources = []config.Source{{Name: "demo", Provider: "meta", Secrets: []string{secret}, VerifyToken: secret, MaxEventAge: schemas.MaxEventAge}}
 	journal, err := simulate.OpenJournal(filepath.Join(cfg.Data, "simulator.journal"), c.Seed, wall().Add(-simulate.History), c.Scale)
 	if err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ func (d *demo) judged(ctx context.Context, stopped time.Time) (bool, error) {
 			continue
 		}
 		for _, m := range family.GetMetric() {
-			if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetValue() == alertStage }) {
+			if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetValue() == schemas.StageAlert }) {
 				continue
 			}
 			known = true

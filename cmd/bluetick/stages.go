@@ -23,9 +23,6 @@ import (
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// alertStage is the alert fold's name in metrics and states.
-const alertStage = "alert"
-
 // startFold runs a stage of folds and returns when its states are open.
 func (p *process) startFold(ctx context.Context, cfg task.StageConfig, fold task.NewFold) error {
 	cfg.Epoch, cfg.StateDir, cfg.Embedded = epoch, p.root.State(), p.cfg.EmbeddedKafka()
@@ -92,7 +89,7 @@ func (p *process) startAlert(ctx context.Context) error {
 		receivers = append(receivers, hook)
 	}
 	return p.startFold(ctx, task.StageConfig{
-		Stage: alertStage, Input: schemas.TopicRates, Logic: alert.Logic,
+		Stage: schemas.StageAlert, Input: schemas.TopicRates, Logic: alert.Logic,
 	}, alert.NewFold(cfg, alert.Deps{Now: p.times.now, Speed: p.times.speed, Receivers: receivers, Log: p.log}))
 }
 

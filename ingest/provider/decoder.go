@@ -127,7 +127,7 @@ func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 		kept = kept[:MaxLetterItem]
 	}
 	d.res.Letters = append(d.res.Letters, schemas.DeadLetter{
-		Stage: "ingest", Source: d.in.Source, Provider: d.dialect.Provider, Reason: reason, Detail: detail,
+		Stage: schemas.StageIngest, Source: d.in.Source, Provider: d.dialect.Provider, Reason: reason, Detail: detail,
 		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...),
 	})
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/bluetick/bluetick/schemas"
 )
 
 // Config is everything an operator may set.
@@ -183,7 +185,7 @@ func (c *Config) Resolve(env func(string) string) error {
 	for i := range c.Sources {
 		s := &c.Sources[i]
 		if s.MaxEventAge == 0 {
-			s.MaxEventAge = 10 * 24 * time.Hour
+			s.MaxEventAge = schemas.MaxEventAge
 		}
 		resolve("sources "+s.Name+": verify_token", &s.VerifyToken)
 		for j := range s.Secrets {
@@ -304,7 +306,7 @@ func validateSources(sources []Source) error {
 		if _, err := regexp.Compile(s.CampaignPattern); err != nil {
 			bad("campaign_pattern: %w", err)
 		}
-		if s.MaxEventAge < 0 || s.MaxEventAge > 10*24*time.Hour {
+		if s.MaxEventAge < 0 || s.MaxEventAge > schemas.MaxEventAge {
 			bad("max_event_age: %s, want up to 240h: what is older could meet a message that is already forgotten", s.MaxEventAge)
 		}
 	}

@@ -47,7 +47,7 @@ func TestRecordedLog(t *testing.T) {
 	rates := &tape{}
 	feed(t, machine(t, schemas.StageRollup, schemas.TopicPanes, 0, 1, rollup.NewFold(rollup.Default()), rates), merged(panes.runs), true)
 	transitions := &tape{}
-	feed(t, machine(t, "alert", schemas.TopicRates, 0, 1, alert.NewFold(alertConfig(t), alert.Deps{
+	feed(t, machine(t, schemas.StageAlert, schemas.TopicRates, 0, 1, alert.NewFold(alertConfig(t), alert.Deps{
 		Now: func() time.Time { return (start() + 40*day).Time() }, Log: slog.New(slog.DiscardHandler),
 	}), transitions), rates.records, false)
 	golden.Assert(t, "testdata/rows.golden", fmt.Appendf(nil, "events  %d\nmessage %s\nrollup  %s\nalert   %s\n", events, panes, rates, transitions))

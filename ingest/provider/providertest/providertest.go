@@ -92,7 +92,7 @@ func Check(t testing.TB, c Contract, r *provider.Request, in *provider.Input, go
 		}
 	}
 	for i, l := range got.Letters {
-		if l.Stage != "ingest" || l.Provider != c.Provider || l.Source != in.Source || l.Reason == "" || l.Detail == "" || l.ReceivedAt != r.ReceivedAt {
+		if l.Stage != schemas.StageIngest || l.Provider != c.Provider || l.Source != in.Source || l.Reason == "" || l.Detail == "" || l.ReceivedAt != r.ReceivedAt {
 			t.Errorf("letter %d incomplete: %+v", i, l)
 		}
 	}

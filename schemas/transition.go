@@ -1,5 +1,13 @@
 package schemas
 
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/bluetick/bluetick/schemas/pb"
+)
+
 // IncidentState is where an incident stands.
 type IncidentState string
 
@@ -62,20 +70,35 @@ type Transition struct {
 	DClock  Instant
 }
 
-// DeadLetter is something that could not be counted, kept for a human with its
-// reason. Item may hold personal data: it stays in Kafka and never reaches
-// ClickHouse or a log.
-type DeadLetter struct {
-	// Stage that gave up, e.g. "ingest", "message", "alert".
-	Stage string
-	// Source is the configured source's name, or the topic for a stage.
-	Source   string
-	Provider string
-	// Reason is a closed word; Detail a sentence without personal data.
-	Reason string
-	Detail string
-	// Where stands the item: a JSON pointer into the body, or topic/partition/offset.
-	Where      string
-	ReceivedAt Instant
-	Item       []byte
+// EncodeTransition returns the wire form of t.
+func EncodeTransition(t *Transition) []byte {
+	return marshal(&pb.Transition{
+		Epoch: t.Epoch, Rule: text(t.Rule), Series: seriesOut(&t.Series), OpenedAt: t.OpenedAt, At: t.At,
+		State: text(string(t.State)), Severity: text(string(t.Severity)), Reason: text(t.Reason), Metric: text(t.Metric),
+		N: t.N, K: t.K, Age: t.Age, Reference: t.Reference, ReferenceSource: text(t.ReferenceSource),
+		Statistic: t.Statistic, Threshold: t.Threshold, Since: t.Since, Sql: text(t.SQL), Notified: t.Notified,
+		Version: t.Version, DClock: int64(t.DClock),
+	})
+}
+
+// DecodeTransition reads the wire form.
+func DecodeTransition(b []byte) (Transition, error) {
+	var m pb.Transition
+	if err := proto.Unmarshal(b, &m); err != nil {
+		return Transition{}, fmt.Errorf("decode transition: %w", err)
+	}
+	s, err := seriesIn(m.Series)
+	if err != nil {
+		return Transition{}, fmt.Errorf("decode transition: %w", err)
+	}
+	if m.Rule == "" || m.State == "" || m.Version < 0 {
+		return Transition{}, fmt.Errorf("decode transition: rule %q, state %q, version %d", m.Rule, m.State, m.Version)
+	}
+	return Transition{
+		Epoch: m.Epoch, Rule: m.Rule, Series: s, OpenedAt: m.OpenedAt, At: m.At,
+		State: IncidentState(m.State), Severity: Severity(m.Severity), Reason: m.Reason, Metric: m.Metric,
+		N: m.N, K: m.K, Age: m.Age, Reference: m.Reference, ReferenceSource: m.ReferenceSource,
+		Statistic: m.Statistic, Threshold: m.Threshold, Since: m.Since, SQL: m.Sql, Notified: m.Notified,
+		Version: m.Version, DClock: Instant(m.DClock),
+	}, nil
 }

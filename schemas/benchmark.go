@@ -2,7 +2,7 @@ package schemas
 
 import (
 	"bytes"
-	"embed"
+	_ "embed"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,15 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:embed clickhouse/*.sql
-var migrations embed.FS
-
 //go:embed benchmarks.yaml
 var benchmarks []byte
-
-// Migrations returns the ClickHouse migrations, templates named
-// clickhouse/NNNN_name.sql whose order is that of their names.
-func Migrations() embed.FS { return migrations }
 
 // Benchmark is a reference value that a rate is held against at a certain age:
 // a guide, not a verdict.
