@@ -68,8 +68,8 @@ type source struct {
 
 // New checks c and registers the metrics. It opens nothing.
 func New(c Config, deps Deps) (*Server, error) {
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("configure ingest: %w", err)
+	if err := c.validateAll(); err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
 	}
 	words, err := schemas.DefaultOptOutWords()
 	if err != nil {

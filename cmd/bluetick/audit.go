@@ -8,6 +8,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/audit"
 )
 
@@ -29,8 +30,8 @@ Works while bluetick runs on the data folder and when it does not.`
 func (c *auditCmd) Run(ctx context.Context) error {
 	var report audit.Report
 	err := c.asking(ctx, func(conn driver.Conn) (err error) {
-		report, err = audit.Run(ctx, conn, wall())
-		return remedy(err)
+		report, err = audit.Run(ctx, conn, pipeline.Wall())
+		return pipeline.Remedy(err)
 	})
 	if err != nil {
 		return err

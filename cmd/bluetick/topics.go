@@ -6,21 +6,12 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/bluetick/bluetick/internal/config"
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 )
 
 // printTopics creates what is missing and prints what is there.
-func printTopics(ctx context.Context, cfg *config.Config) error {
-	log, err := logger(cfg)
-	if err != nil {
-		return err
-	}
-	admin, err := kafkaAdmin(cfg.Kafka.Brokers)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	report, err := ensureTopics(ctx, cfg, log, admin, cfg.Kafka.Brokers)
+func printTopics(ctx context.Context, cfg *pipeline.Config) error {
+	report, err := pipeline.Topics(ctx, cfg)
 	if len(report.Topics) == 0 {
 		return err
 	}
