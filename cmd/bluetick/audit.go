@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -41,7 +42,7 @@ func (c *auditCmd) Run(ctx context.Context) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(report)
 	} else {
-		printAudit(&report)
+		printAudit(os.Stdout, &report)
 	}
 	if err == nil && report.Differences > 0 {
 		err = errQuiet
@@ -49,10 +50,10 @@ func (c *auditCmd) Run(ctx context.Context) error {
 	return err
 }
 
-func printAudit(r *audit.Report) {
+func printAudit(w io.Writer, r *audit.Report) {
 	for _, d := range r.Examples {
-		fmt.Println(d)
+		fmt.Fprintln(w, d)
 	}
-	fmt.Printf("audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
+	fmt.Fprintf(w, "audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
 		r.Differences, r.Compared, r.Epoch, r.LeftOut, r.Relapsed, r.Expired)
 }

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
 
 	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
+	"github.com/bluetick/bluetick/internal/topics"
 )
 
 // printTopics creates what is missing and prints what is there.
@@ -15,7 +18,11 @@ func printTopics(ctx context.Context, cfg *pipeline.Config) error {
 	if len(report.Topics) == 0 {
 		return err
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	return errors.Join(err, writeTopics(os.Stdout, report))
+}
+
+func writeTopics(out io.Writer, report topics.Report) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "topic\tpartitions\treplicas\tstate")
 	for _, t := range report.Topics {
 		state := "there"
@@ -24,8 +31,5 @@ func printTopics(ctx context.Context, cfg *pipeline.Config) error {
 		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", t.Name, t.Partitions, t.Replicas, state)
 	}
-	if flushErr := w.Flush(); flushErr != nil && err == nil {
-		err = flushErr
-	}
-	return err
+	return w.Flush()
 }
