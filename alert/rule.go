@@ -1,15 +1,11 @@
 package alert
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -132,23 +128,6 @@ func Default() []Rule {
 		},
 		optOut,
 	}
-}
-
-// maxRulesBytes is more than a thousand rules; a longer document is a mistake.
-const maxRulesBytes = 1 << 20
-
-// ParseRules reads a YAML list of rules; unknown fields are mistakes.
-func ParseRules(doc []byte) ([]Rule, error) {
-	if len(doc) > maxRulesBytes {
-		return nil, fmt.Errorf("rules: %d bytes, at most %d", len(doc), maxRulesBytes)
-	}
-	d := yaml.NewDecoder(bytes.NewReader(doc))
-	d.KnownFields(true)
-	var rules []Rule
-	if err := d.Decode(&rules); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("rules: %w", err)
-	}
-	return rules, validateRules(rules)
 }
 
 // maxTiers bounds the state of a series and the bits of work per cohort.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/bluetick/bluetick/ingest/provider"
@@ -12,46 +13,58 @@ import (
 )
 
 // Config is how the door is set up. Secrets are the secrets themselves; nothing
-// here is ever logged.
+// here is ever logged. What has a key is the section `ingest` of the operator's
+// file; sources and pepper have sections of their own there.
 type Config struct {
 	// Listen is the address, host:port.
-	Listen string
-	// MaxBodyBytes refuses larger bodies. Meta sends up to 3 MB.
-	MaxBodyBytes int64
+	Listen string `yaml:"listen"`
+	// MaxBodyBytes refuses larger bodies with 413. Meta sends up to 3 MB.
+	MaxBodyBytes int64 `yaml:"max_body_bytes"`
 	// HeaderTimeout, ReadTimeout and IdleTimeout bound how long a client may take
 	// to send the header, to send the whole request, and to send the next one.
-	HeaderTimeout time.Duration
-	ReadTimeout   time.Duration
-	IdleTimeout   time.Duration
+	HeaderTimeout time.Duration `yaml:"-"`
+	ReadTimeout   time.Duration `yaml:"-"`
+	IdleTimeout   time.Duration `yaml:"-"`
 	// MaxConcurrent is how many requests are worked on at once; more get 503. It
 	// bounds memory: at worst, each of them holds MaxBodyBytes.
-	MaxConcurrent int
-	// ProduceTimeout is how long Kafka may take to acknowledge a body.
-	ProduceTimeout time.Duration
-	// KeepRaw also writes every authentic body as received.
-	KeepRaw bool
+	MaxConcurrent int `yaml:"max_concurrent"`
+	// ProduceTimeout is how long Kafka may take to acknowledge a body before 503.
+	ProduceTimeout time.Duration `yaml:"produce_timeout"`
+	// KeepRaw also writes every authentic body as received to bluetick.raw.
+	KeepRaw bool `yaml:"keep_raw"`
 	// Pepper is the operator's secret for the pseudonyms of contacts.
-	Pepper string
+	Pepper string `yaml:"-"`
 	// Values are the numbers of different values per source and day above which
 	// the value of a dimension becomes "(other)".
-	Values  ValueLimits
-	Sources []Source
+	Values  ValueLimits `yaml:"-"`
+	Sources []Source    `yaml:"-"`
 }
 
-// Source is one account that may send to /v1/webhooks/<Provider>/<Name>.
+// Source is one account that may send to /v1/webhooks/<Provider>/<Name>: an
+// entry of the section `sources` of the operator's file.
 type Source struct {
-	Name     string
-	Provider string
+	Name     string `yaml:"name"`
+	Provider string `yaml:"provider"`
 	// Secrets and VerifyToken are the provider's to understand and to check; see
 	// provider.Settings.
-	Secrets     []string
-	VerifyToken string
-	// Account, if not empty, replaces the provider's account id.
-	Account string
-	// CampaignPattern is a regular expression; see provider.CompileCampaignPattern.
-	CampaignPattern string
-	// MaxEventAge is how old an event may be when it arrives.
-	MaxEventAge time.Duration
+	Secrets     []string `yaml:"secrets"`
+	VerifyToken string   `yaml:"verify_token"`
+	// Account, if not empty, replaces the provider's account id in all data.
+	Account string `yaml:"account"`
+	// CampaignPattern is a regular expression: callback data that is neither JSON
+	// nor k=v pairs is the campaign if it matches; see
+	// provider.CompileCampaignPattern.
+	CampaignPattern string `yaml:"campaign_pattern"`
+	// MaxEventAge is how old an event may be when it arrives; older ones are
+	// refused by name.
+	MaxEventAge time.Duration `yaml:"max_event_age"`
+}
+
+// SetDefaults fills in what the operator left out.
+func (s *Source) SetDefaults() {
+	if s.MaxEventAge == 0 {
+		s.MaxEventAge = DefaultMaxEventAge
+	}
 }
 
 // ValueLimits are numbers of different values of each dimension.
@@ -64,6 +77,7 @@ const DefaultMaxEventAge = schemas.MaxEventAge
 
 // Limits of the configuration, each with what it protects.
 const (
+	minMaxBodyBytes = 1 << 10
 	// maxMaxBodyBytes keeps a raw body, with what Kafka adds to it, below the
 	// 5 MiB that the topics for bodies allow a record.
 	maxMaxBodyBytes = 5<<20 - 64<<10
@@ -86,19 +100,19 @@ func Default() Config {
 	}
 }
 
-// Validate reports every mistake at once. known are the providers that a source
-// can name.
-func (c *Config) Validate(known provider.Registry) error {
+// Validate reports every mistake at once, by the keys of the section `ingest`.
+// Sources and pepper are not part of that section: see ValidateSources and New.
+func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("listen: %q is not host:port", c.Listen)
 	}
-	if c.MaxBodyBytes < 1<<10 || c.MaxBodyBytes > maxMaxBodyBytes {
-		bad("max body: %d bytes is outside 1 KiB to %d: Kafka takes no larger record", c.MaxBodyBytes, maxMaxBodyBytes)
+	if c.MaxBodyBytes < minMaxBodyBytes || c.MaxBodyBytes > maxMaxBodyBytes {
+		bad("max_body_bytes: %d is outside %d to %d: Kafka takes no larger record", c.MaxBodyBytes, minMaxBodyBytes, maxMaxBodyBytes)
 	}
 	if c.MaxConcurrent < 1 {
-		bad("max concurrent requests: %d, want at least 1", c.MaxConcurrent)
+		bad("max_concurrent: %d, want at least 1", c.MaxConcurrent)
 	}
 	for what, d := range map[string]time.Duration{"header timeout": c.HeaderTimeout, "read timeout": c.ReadTimeout, "idle timeout": c.IdleTimeout} {
 		if d <= 0 {
@@ -106,26 +120,40 @@ func (c *Config) Validate(known provider.Registry) error {
 		}
 	}
 	if c.ProduceTimeout < minProduceTimeout {
-		bad("produce timeout: %s, want at least %s", c.ProduceTimeout, minProduceTimeout)
-	}
-	if len(c.Pepper) < minPepper {
-		bad("pepper: %d bytes, want at least %d", len(c.Pepper), minPepper)
+		bad("produce_timeout: %s, want at least %s", c.ProduceTimeout, minProduceTimeout)
 	}
 	for name, n := range c.Values.byName() {
 		if n < 1 {
 			bad("values of %s: %d, want at least 1", name, n)
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// validateAll is Validate with the parts that have sections of their own.
+func (c *Config) validateAll(known provider.Registry) error {
+	err := errors.Join(c.Validate(), ValidateSources(c.Sources, known))
+	if len(c.Pepper) < minPepper {
+		err = errors.Join(err, fmt.Errorf("pepper: %d bytes, want at least %d", len(c.Pepper), minPepper))
+	}
+	return err
+}
+
+// ValidateSources reports every mistake in the section `sources` at once. known
+// are the providers that a source can name.
+func ValidateSources(sources []Source, known provider.Registry) error {
+	var errs []error
 	seen := map[string]bool{}
-	for i := range c.Sources {
-		s := &c.Sources[i]
-		if err := s.validate(known); err != nil {
-			bad("source %d %q: %w", i, s.Name, err)
-		}
+	for i := range sources {
+		s := &sources[i]
+		mistakes := s.mistakes(known)
 		if seen[s.path()] {
-			bad("source %d %q: given twice", i, s.Name)
+			mistakes = append(mistakes, errors.New("name: given twice"))
 		}
 		seen[s.path()] = true
+		for _, err := range mistakes {
+			errs = append(errs, fmt.Errorf("sources[%d] %q: %w", i, s.Name, err))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -138,7 +166,7 @@ func (s *Source) settings() provider.Settings {
 	return provider.Settings{Secrets: s.Secrets, VerifyToken: s.VerifyToken}
 }
 
-func (s *Source) validate(known provider.Registry) error {
+func (s *Source) mistakes(known provider.Registry) []error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	// The name is a path segment, a Kafka key and a metric label.
@@ -147,14 +175,17 @@ func (s *Source) validate(known provider.Registry) error {
 	}
 	if p := known.Find(s.Provider); p == nil {
 		bad("provider: %q is not known; this build has %s", s.Provider, known.Names())
+		if slices.Contains(s.Secrets, "") { // wrong for whatever provider is meant
+			bad("secrets: one is empty")
+		}
 	} else if _, err := p.Open(s.settings()); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := provider.CompileCampaignPattern(s.CampaignPattern); err != nil {
-		errs = append(errs, err)
+	if _, err := regexp.Compile(s.CampaignPattern); err != nil {
+		bad("campaign_pattern: %w", err)
 	}
 	if s.MaxEventAge <= 0 || s.MaxEventAge > DefaultMaxEventAge {
-		bad("max event age: %s, want up to %s", s.MaxEventAge, DefaultMaxEventAge)
+		bad("max_event_age: %s, want up to %.0fh: what is older could meet a message that is already forgotten", s.MaxEventAge, DefaultMaxEventAge.Hours())
 	}
-	return errors.Join(errs...)
+	return errs
 }

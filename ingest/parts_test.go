@@ -39,7 +39,7 @@ func counter(t testing.TB, r *prometheus.Registry, name string) float64 {
 
 func TestConfigMistakes(t *testing.T) {
 	good := testConfig()
-	if err := good.Validate(testProviders()); err != nil {
+	if err := good.validateAll(testProviders()); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -48,13 +48,13 @@ func TestConfigMistakes(t *testing.T) {
 		problem string
 	}{
 		{"address", func(c *Config) { c.Listen = "nowhere" }, "host:port"},
-		{"body too small", func(c *Config) { c.MaxBodyBytes = 1 }, "max body"},
-		{"body too large for Kafka", func(c *Config) { c.MaxBodyBytes = 5 << 20 }, "max body"},
-		{"nobody at a time", func(c *Config) { c.MaxConcurrent = 0 }, "concurrent"},
+		{"body too small", func(c *Config) { c.MaxBodyBytes = 1 }, "max_body_bytes: 1 is outside 1024"},
+		{"body too large for Kafka", func(c *Config) { c.MaxBodyBytes = 5 << 20 }, "max_body_bytes"},
+		{"nobody at a time", func(c *Config) { c.MaxConcurrent = 0 }, "max_concurrent"},
 		{"no header timeout", func(c *Config) { c.HeaderTimeout = 0 }, "header timeout"},
 		{"no read timeout", func(c *Config) { c.ReadTimeout = 0 }, "read timeout"},
 		{"no idle timeout", func(c *Config) { c.IdleTimeout = -1 }, "idle timeout"},
-		{"impatient", func(c *Config) { c.ProduceTimeout = time.Millisecond }, "produce timeout"},
+		{"impatient", func(c *Config) { c.ProduceTimeout = time.Millisecond }, "produce_timeout"},
 		{"short pepper", func(c *Config) { c.Pepper = "salt" }, "pepper"},
 		{"no values", func(c *Config) { c.Values.Segment = 0 }, "values of segment"},
 		{"name", func(c *Config) { c.Sources[0].Name = "../x" }, "name"},
@@ -62,15 +62,15 @@ func TestConfigMistakes(t *testing.T) {
 		{"what another provider refuses", func(c *Config) { c.Sources[0].Provider = "postal" }, "verify token: postal has no handshake"},
 		{"no secret", func(c *Config) { c.Sources[0].Secrets = nil }, "secrets"},
 		{"empty secret", func(c *Config) { c.Sources[0].Secrets = []string{""} }, "secrets"},
-		{"pattern", func(c *Config) { c.Sources[0].CampaignPattern = "(" }, "campaign pattern"},
-		{"no age", func(c *Config) { c.Sources[0].MaxEventAge = 0 }, "max event age"},
-		{"long age", func(c *Config) { c.Sources[0].MaxEventAge = 11 * 24 * time.Hour }, "max event age"},
+		{"pattern", func(c *Config) { c.Sources[0].CampaignPattern = "(" }, "campaign_pattern"},
+		{"no age", func(c *Config) { c.Sources[0].MaxEventAge = 0 }, "max_event_age: 0s, want up to 240h"},
+		{"long age", func(c *Config) { c.Sources[0].MaxEventAge = 11 * 24 * time.Hour }, "max_event_age"},
 		{"twice", func(c *Config) { c.Sources = append(c.Sources, c.Sources[0]) }, "given twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bad := testConfig()
 			c.change(&bad)
-			if err := bad.Validate(testProviders()); err == nil || !strings.Contains(err.Error(), c.problem) {
+			if err := bad.validateAll(testProviders()); err == nil || !strings.Contains(err.Error(), c.problem) {
 				t.Errorf("got %v", err)
 			}
 			if _, err := New(bad, Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Providers: testProviders(), Registerer: prometheus.NewRegistry()}); err == nil {
@@ -79,8 +79,8 @@ func TestConfigMistakes(t *testing.T) {
 		})
 	}
 	all := Config{Sources: []Source{{}}}
-	if n := strings.Count(all.Validate(testProviders()).Error(), "\n"); n < 12 {
-		t.Errorf("%d mistakes told, want all of them: %v", n, all.Validate(testProviders()))
+	if n := strings.Count(all.validateAll(testProviders()).Error(), "\n"); n < 12 {
+		t.Errorf("%d mistakes told, want all of them: %v", n, all.validateAll(testProviders()))
 	}
 }
 

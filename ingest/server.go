@@ -71,8 +71,8 @@ type source struct {
 
 // New checks c and registers the metrics, which stay until Stop. It opens nothing.
 func New(c Config, deps Deps) (*Server, error) {
-	if err := c.Validate(deps.Providers); err != nil {
-		return nil, fmt.Errorf("configure ingest: %w", err)
+	if err := c.validateAll(deps.Providers); err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
 	}
 	words, err := schemas.DefaultOptOutWords()
 	if err != nil {

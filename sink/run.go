@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func (w *writer) open(ctx context.Context) error {
 		for p, at := range starts {
 			offsets[p] = kgo.NewOffset().At(at)
 		}
-		w.client, err = kgo.NewClient(append(w.options(),
+		w.client, err = kgo.NewClient(append(slices.Clone(w.deps.Kafka),
 			kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{w.topic: offsets}),
 			kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 			// What piles up, per broker, while an insert is stalled.
@@ -74,10 +75,6 @@ func (w *writer) open(ctx context.Context) error {
 		)...)
 		return err
 	})
-}
-
-func (w *writer) options() []kgo.Opt {
-	return append([]kgo.Opt{kgo.SeedBrokers(w.deps.Brokers...), kgo.ClientID("bluetick-sink")}, w.deps.Options...)
 }
 
 // find fills w.partitions and returns the offset to start at in each.
@@ -110,7 +107,7 @@ func (w *writer) find(ctx context.Context) (map[int32]int64, error) {
 
 // logs asks Kafka for the topic's identity and the ends of its partitions.
 func (w *writer) logs(ctx context.Context) ([]partitionLog, error) {
-	cl, err := kgo.NewClient(w.options()...)
+	cl, err := kgo.NewClient(w.deps.Kafka...)
 	if err != nil {
 		return nil, &refusal{err}
 	}

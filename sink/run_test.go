@@ -110,7 +110,7 @@ func quick() Config {
 
 func deps(t *testing.T, brokers []string, store Store) Deps {
 	return Deps{
-		Brokers: brokers, Store: store, Now: time.Now, Registerer: prometheus.NewRegistry(),
+		Kafka: []kgo.Opt{kgo.SeedBrokers(brokers...)}, Store: store, Now: time.Now, Registerer: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 }

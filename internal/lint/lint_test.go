@@ -83,12 +83,12 @@ func TestImports(t *testing.T) {
 	}{
 		{
 			"github.com/twmb/franz-go/pkg/kgo",
-			[]string{"ingest", "internal/task", "sink", "cmd/bluetick", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/embedded/kafka"},
+			[]string{"ingest", "internal/task", "sink", "cmd/bluetick/internal/pipeline", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/embedded/kafka"},
 			"Kafka lives at the rim; folds and decoders know nothing of it",
 		},
 		{
 			"github.com/ClickHouse/clickhouse-go/v2",
-			[]string{"sink/clickhouse", "internal/embedded/clickhouse", "internal/audit", "cmd/bluetick"},
+			[]string{"sink/clickhouse", "internal/embedded/clickhouse", "internal/audit", "cmd/bluetick/internal/pipeline"},
 			"one client of ClickHouse, one place that knows its types",
 		},
 		{module + "internal/statecodec", []string{"aggregate", "alert"}, "states are written and read by their folds alone"},
@@ -114,6 +114,9 @@ func TestImports(t *testing.T) {
 			}
 			if under(p.ImportPath, "internal/statecodec") {
 				t.Errorf("%s imports %s: the form of fields knows neither folds nor schemas", p.ImportPath, own)
+			}
+			if under(own, "cmd") && !under(p.ImportPath, "cmd") {
+				t.Errorf("%s imports %s: nothing climbs into cmd", p.ImportPath, own)
 			}
 			if under(p.ImportPath, "schemas") && !under(own, "schemas") {
 				t.Errorf("%s imports %s: schemas depends on nothing of ours", p.ImportPath, own)
@@ -154,6 +157,46 @@ func TestProvidersStandAlone(t *testing.T) {
 	}
 	if providers == 0 {
 		t.Errorf("no package below %s: has it moved?", seam)
+	}
+}
+
+// TestKafkaIsReachedInOnePlace: whoever makes a Kafka client is given the options
+// that reach the cluster, so that what a connection needs is added once. The
+// embedded broker may speak to itself.
+func TestKafkaIsReachedInOnePlace(t *testing.T) {
+	fset := token.NewFileSet()
+	found := false
+	goFiles(t, func(path string) {
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.ToSlash(filepath.Dir(rel))
+		if strings.HasSuffix(path, "_test.go") || under(dir, "internal/kafkatest", "internal/embedded/kafka") {
+			return
+		}
+		file, err := parser.ParseFile(fset, path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			x, ok := call.X.(*ast.Ident)
+			if !ok || x.Name != "kgo" || call.Sel.Name != "SeedBrokers" {
+				return true
+			}
+			if filepath.ToSlash(rel) != "cmd/bluetick/internal/pipeline/kafka.go" {
+				t.Errorf("%s: kgo.SeedBrokers: the options of a client are handed in", fset.Position(call.Pos()))
+			}
+			found = true
+			return true
+		})
+	})
+	if !found {
+		t.Error("kgo.SeedBrokers is nowhere: this test looks at the wrong place")
 	}
 }
 

@@ -98,6 +98,8 @@ type Deps struct {
 	// Registerer gets the metrics of each partition, those of its fold too, while
 	// the partition is open; nil is nowhere.
 	Registerer prometheus.Registerer
+	// Board shows how far every partition is while the stage runs; nil: nobody asks.
+	Board *Board
 	// Ready is called once, when every task has opened its state and is about
 	// to read; nil is allowed.
 	Ready func()
@@ -235,12 +237,15 @@ func (s *stage) openTask(v view, partition int32, of int, emitter Emitter) (_ *t
 		return nil, err
 	}
 	log.Info("state opened", "next_offset", want.NextOffset, "log_start", v.logs[partition].start, "log_end", v.logs[partition].end)
-	return &task{
+	t := &task{
 		policy: s.cfg.Policy, settling: s.cfg.Settling, stop: s.cfg.StopTimeout, output: s.cfg.Output != "",
 		where: fmt.Sprintf("%s[%d]", s.cfg.Input, partition), topic: s.cfg.Input, topicID: want.TopicID, part: partition,
 		machine: machine, store: st, consumer: consumer, report: s.group.note,
 		now: s.deps.Now, wall: s.deps.Wall, log: log, gauges: g, metrics: scope,
-	}, nil
+		board: s.deps.Board, end: v.logs[partition].end,
+	}
+	t.publish()
+	return t, nil
 }
 
 // run gives every task its goroutine and the group reporter its own. The first

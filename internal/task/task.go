@@ -38,9 +38,12 @@ type task struct {
 	log      *slog.Logger
 	gauges   gauges
 	metrics  *meter.Scope // of the gauges and of the fold
+	board    *Board       // nil: nobody asks
 
-	schema     string // of the last record
-	highWater  int64  // the log's end as the last fetch knew it
+	schema     string          // of the last record
+	highWater  int64           // the log's end as the last fetch knew it
+	end        int64           // the log's end as it was last asked for
+	completeTo schemas.Instant // what the last Progress said
 	dirtyAt    time.Time
 	progressAt time.Time
 	savedAt    time.Time
@@ -59,10 +62,12 @@ func (t *task) run(ctx context.Context) error {
 		if err := t.step(ctx, work); err != nil {
 			return fmt.Errorf("task %s: %w", t.where, err)
 		}
+		t.publish()
 	}
 	if err := t.checkpoint(work); err != nil {
 		return fmt.Errorf("stop task %s: %w", t.where, err)
 	}
+	t.publish()
 	t.log.Info("task stopped", "next_offset", t.machine.Next())
 	return nil
 }
@@ -211,6 +216,7 @@ func (t *task) progress(work context.Context) error {
 	if err != nil || !sent {
 		return err
 	}
+	t.completeTo = to
 	t.gauges.completeLag.Set(float64(now-to) / 1000)
 	return nil
 }
@@ -226,6 +232,7 @@ func (t *task) atEnd(work context.Context) (bool, error) {
 	if err != nil {
 		return false, t.trouble(work, err)
 	}
+	t.end = end
 	return t.machine.Next() >= end, nil
 }
 
@@ -247,6 +254,7 @@ func (t *task) trouble(ctx context.Context, why error) error {
 // close gives up what the task holds; what was not checkpointed is discarded.
 func (t *task) close() error {
 	t.metrics.Close()
+	t.board.drop(t.machine.cfg.Stage, t.part)
 	t.consumer.Close()
 	return t.store.Close()
 }

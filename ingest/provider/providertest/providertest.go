@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/bluetick/bluetick/ingest/provider"
 	"github.com/bluetick/bluetick/schemas"
@@ -30,7 +29,7 @@ func Input(t testing.TB) *provider.Input {
 		t.Fatal(err)
 	}
 	return &provider.Input{
-		Source: "main", CampaignPattern: pattern, MaxEventAge: 10 * 24 * time.Hour,
+		Source: "main", CampaignPattern: pattern, MaxEventAge: schemas.MaxEventAge,
 		Pepper: []byte("a pepper only the tests know"), Words: words,
 	}
 }

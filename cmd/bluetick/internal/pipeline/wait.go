@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"context"
@@ -11,22 +11,17 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// metadataMinAge is how soon the admin client asks Kafka anew about topics.
-const metadataMinAge = 100 * time.Millisecond
-
-// reach repeats try until it succeeds, until it fails in a way that waiting does
+// waitFor repeats try until it succeeds, until it fails in a way that waiting does
 // not mend, or until limit has passed: after a power cut everything starts at
 // once, and the servers are rarely first. The error names who did not answer
 // and how it failed last.
-func reach(ctx context.Context, log *slog.Logger, who string, limit time.Duration, away func(error) bool, try func(context.Context) error) error {
+func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Duration, away func(error) bool, try func(context.Context) error) error {
 	const least, most = 250 * time.Millisecond, 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -70,21 +65,9 @@ func kafkaAway(err error) bool {
 
 func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.ClassPermanent }
 
-// kafkaAdmin connects to the brokers; the caller closes it. It does not log: what
-// goes wrong is in the errors of its calls.
-func kafkaAdmin(brokers []string) (*kadm.Client, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("bluetick-admin"),
-		// Else it answers for 5 s that a topic made a moment ago is not there.
-		kgo.MetadataMinAge(metadataMinAge))
-	if err != nil {
-		return nil, fmt.Errorf("make kafka client: %w", err)
-	}
-	return kadm.NewClient(client), nil
-}
-
 // ensureTopics waits for Kafka, creates what is missing and checks all.
-func ensureTopics(ctx context.Context, cfg *config.Config, log *slog.Logger, admin *kadm.Client, brokers []string) (report topics.Report, err error) {
-	err = reach(ctx, log, "Kafka at "+strings.Join(brokers, ", "), cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
+func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, brokers []string) (report topics.Report, err error) {
+	err = waitFor(ctx, log, "Kafka at "+strings.Join(brokers, ", "), cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
 		report, err = topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{
 			Create: true, ReplicationFactor: cfg.Kafka.ReplicationFactor,
 		})
@@ -95,13 +78,13 @@ func ensureTopics(ctx context.Context, cfg *config.Config, log *slog.Logger, adm
 
 // migrate waits for ClickHouse and brings the database to the schema of this
 // build. It returns the migrations it applied.
-func migrate(ctx context.Context, cfg *config.Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
-	err = reach(ctx, log, "ClickHouse at "+strings.Join(opts.Addr, ", "), cfg.StartTimeout, clickhouseAway, func(ctx context.Context) error {
+func migrate(ctx context.Context, cfg *Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
+	err = waitFor(ctx, log, "ClickHouse at "+strings.Join(opts.Addr, ", "), cfg.StartTimeout, clickhouseAway, func(ctx context.Context) error {
 		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{
 			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays, DeadLettersDays: deadLettersDays}, Epoch: epoch, Now: now,
 		})
 		applied = append(applied, done...)
-		return remedy(err)
+		return Remedy(err)
 	})
 	return applied, err
 }

@@ -1,16 +1,22 @@
-package main
+package demo
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/bluetick/bluetick/alert"
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/simulate"
 )
 
@@ -32,8 +38,8 @@ func goodDay() snapshot {
 		})
 	}
 	s.alerts = []alertRow{
-		{Rule: "opt-out-swell", Campaign: simulate.Swelling, State: "firing", Severity: "page", Metric: "opt_out_rate", Numerator: 9, Denominator: 80, Reference: 0.03, Age: 1800},
-		{Rule: "delivery-below-benchmark", Campaign: simulate.Collapsing, State: "resolved", Severity: "page"},
+		{Rule: alert.RuleOptOut, Campaign: simulate.Swelling, State: "firing", Severity: "page", Metric: "opt_out_rate", Numerator: 9, Denominator: 80, Reference: 0.03, Age: 1800},
+		{Rule: alert.RuleDelivery, Campaign: simulate.Collapsing, State: "resolved", Severity: "page"},
 	}
 	return s
 }
@@ -57,10 +63,10 @@ func TestJudgement(t *testing.T) {
 		"swell did not alert":           {func(s *snapshot) { s.alerts = s.alerts[1:] }, simulate.Swelling + " did not raise opt-out-swell"},
 		"collapse did not alert":        {func(s *snapshot) { s.alerts = s.alerts[:1] }, simulate.Collapsing + " did not raise"},
 		"a healthy one alerted": {func(s *snapshot) {
-			s.alerts = append(s.alerts, alertRow{Rule: "opt-out-swell", Campaign: "healthy"})
+			s.alerts = append(s.alerts, alertRow{Rule: alert.RuleOptOut, Campaign: "healthy"})
 		}, "healthy raised opt-out-swell"},
 		"the wrong rule": {func(s *snapshot) {
-			s.alerts = append(s.alerts, alertRow{Rule: "delivery-below-benchmark", Campaign: simulate.Swelling})
+			s.alerts = append(s.alerts, alertRow{Rule: alert.RuleDelivery, Campaign: simulate.Swelling})
 		}, "must not"},
 	} {
 		s := goodDay()
@@ -163,20 +169,97 @@ func TestLinesTellEachAlertOnce(t *testing.T) {
 	}
 }
 
-func TestDemoRefuses(t *testing.T) {
+func TestOptions(t *testing.T) {
 	for name, c := range map[string]struct {
-		cmd  demoCmd
-		want string
+		options Options
+		want    string
 	}{
-		"too short":       {demoCmd{For: 20 * time.Second, Scale: 1}, "at least 55s"},
-		"nothing to send": {demoCmd{}, "--scale"},
-		"servers":         {demoCmd{Scale: 1, settings: settings{KafkaBrokers: []string{"x:1"}}}, "bluetick run"},
+		"endless":         {Options{Scale: 1}, ""},
+		"just long":       {Options{For: least, Scale: 1}, ""},
+		"too short":       {Options{For: least - 1, Scale: 1}, "at least 55s"},
+		"nothing to send": {Options{}, "--scale"},
+		"too much":        {Options{Scale: 101}, "--scale"},
 	} {
-		if err := c.cmd.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+		err := c.options.Validate()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := (&demoCmd{For: demoLeast, Scale: 1}).Validate(); err != nil {
-		t.Error(err)
+}
+
+// TestPostFor: the time runs from the first post, and whatever ends the posting
+// before is told.
+func TestPostFor(t *testing.T) {
+	open := func() chan struct{} { c := make(chan struct{}); close(c); return c }
+	with := func(err error) chan error { c := make(chan error, 1); c <- err; return c }
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		first          <-chan struct{}
+		posted, failed <-chan error
+		cancelled      bool
+		want           string
+		took           time.Duration
+	}{
+		"its time":                   {open(), nil, nil, false, "", time.Minute},
+		"stopped before a post":      {nil, nil, nil, true, "", 0},
+		"the simulator ends":         {nil, with(broken), nil, false, "the simulator ended by itself\nbroken", 0},
+		"the simulator just returns": {nil, with(nil), nil, false, "the simulator ended by itself", 0},
+		"a part fails":               {nil, nil, with(broken), false, "broken", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if c.cancelled {
+					cancel()
+				}
+				from := time.Now()
+				err := postFor(ctx, time.Minute, c.first, c.posted, c.failed)
+				if got := fmt.Sprint(err); err == nil && c.want != "" || err != nil && got != c.want {
+					t.Errorf("%v, want %q", err, c.want)
+				}
+				if took := time.Since(from); took != c.took {
+					t.Errorf("after %s, want %s", took, c.took)
+				}
+			})
+		})
+	}
+}
+
+func TestPostForEndsEarlyAfterTheFirstPost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, failed := make(chan struct{}), make(chan error, 1)
+		time.AfterFunc(10*time.Second, func() { close(first) })
+		time.AfterFunc(20*time.Second, func() { failed <- errors.New("broken") })
+		from := time.Now()
+		err := postFor(t.Context(), time.Minute, first, nil, failed)
+		if err == nil || time.Since(from) != 20*time.Second {
+			t.Errorf("after %s: %v", time.Since(from), err)
+		}
+	})
+}
+
+// TestLog: the demo is quieter than its configuration, and writes to a file
+// while the terminal is drawn on.
+func TestLog(t *testing.T) {
+	cfg := pipeline.Default()
+	cfg.Data = filepath.Join(t.TempDir(), "data")
+	log, closeLog, err := openLog(&cfg, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("nobody reads this")
+	log.Warn("somebody reads this")
+	closeLog()
+	b, err := os.ReadFile(filepath.Join(cfg.Data, "demo.log"))
+	if err != nil || strings.Contains(string(b), "nobody") || !strings.Contains(string(b), "somebody") {
+		t.Errorf("%s, %v", b, err)
+	}
+	if cfg.Log.Level != "info" {
+		t.Errorf("the configuration became %s", cfg.Log.Level)
+	}
+	cfg.Log.Level = "shout"
+	if _, _, err := openLog(&cfg, false); err == nil {
+		t.Error("a level that is none is taken")
 	}
 }

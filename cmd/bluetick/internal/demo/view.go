@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/table"
 
+	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/internal/simulate"
 )
 
@@ -199,7 +200,7 @@ func (p places) help() string {
 		"  2. delivery is delivered/(sent - withheld by the provider); open, ctr and opt-out are shares of delivered.\n" +
 		"  3. (low-high) is the 95 % interval. left: opt-outs that name a message of the campaign.\n" +
 		"  4. to 95 %, to 58 %: percentage points from the delivery limit and the open-rate baseline, at age 24 h.\n" +
-		"  5. " + simulate.Swelling + " must raise opt-out-swell, " + simulate.Collapsing + " delivery-below-benchmark; no other may.\n" +
+		"  5. " + simulate.Swelling + " must raise " + alert.RuleOptOut + ", " + simulate.Collapsing + " " + alert.RuleDelivery + "; no other may.\n" +
 		"Ask it\n" +
 		sql("SELECT campaign, sent, delivery_rate, open_rate, ctr, verdict FROM v_campaigns") +
 		sql("SELECT rule, campaign, severity, opened_at, numerator, denominator FROM alerts FINAL") +

@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/dataroot"
 	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 )
@@ -19,9 +18,9 @@ import (
 // connect opens ClickHouse for a command that asks it something: the server of
 // the DSN; or the port of the process that runs on the data folder; or, when
 // none runs, the engine itself on that folder. close ends whatever was opened.
-func connect(ctx context.Context, cfg *config.Config, log *slog.Logger) (conn driver.Conn, closeAll func() error, err error) {
-	if !cfg.EmbeddedClickHouse() {
-		opts, err := serverOptions(cfg)
+func connect(ctx context.Context, cfg *Config, log *slog.Logger) (conn driver.Conn, closeAll func() error, err error) {
+	if !cfg.ClickHouse.Embedded() {
+		opts, err := cfg.ClickHouse.options()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -42,17 +41,14 @@ func connect(ctx context.Context, cfg *config.Config, log *slog.Logger) (conn dr
 	return open(ctx, opts, func() error { return errors.Join(engine.Close(), root.Close()) })
 }
 
-// asking opens ClickHouse as connect does, for one question.
-func (s *settings) asking(ctx context.Context, question func(driver.Conn) error) error {
-	cfg, err := s.loadToAsk()
+// Ask opens ClickHouse as connect does, for one question. What is known to help
+// against an error is in it.
+func Ask(ctx context.Context, cfg *Config, question func(driver.Conn) error) error {
+	log, err := cfg.Logger()
 	if err != nil {
 		return err
 	}
-	log, err := logger(&cfg)
-	if err != nil {
-		return err
-	}
-	conn, closeAll, err := connect(ctx, &cfg, log)
+	conn, closeAll, err := connect(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -60,7 +56,7 @@ func (s *settings) asking(ctx context.Context, question func(driver.Conn) error)
 }
 
 // connectRunning goes through the port that run.json names.
-func connectRunning(ctx context.Context, cfg *config.Config, busy error) (driver.Conn, func() error, error) {
+func connectRunning(ctx context.Context, cfg *Config, busy error) (driver.Conn, func() error, error) {
 	run, err := dataroot.ReadRun(cfg.Data)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("%w (it has not said yet where it listens: try again in a moment)", busy)
@@ -87,27 +83,13 @@ func open(ctx context.Context, opts *clickhouse.Options, below func() error) (dr
 	}
 	if err != nil {
 		err = fmt.Errorf("connect to ClickHouse at %s: %w", strings.Join(opts.Addr, ", "), err)
-		return nil, nil, errors.Join(remedy(err), below())
+		return nil, nil, errors.Join(Remedy(err), below())
 	}
 	return conn, func() error { return errors.Join(conn.Close(), below()) }, nil
 }
 
-// remedy adds to an error of ClickHouse what to do about it, where that is known.
-func remedy(err error) error {
-	const unknownTable, unknownDatabase = 60, 81
-	exception, ok := errors.AsType[*clickhouse.Exception](err)
-	switch {
-	case ok && (exception.Code == unknownTable || exception.Code == unknownDatabase):
-		return fmt.Errorf("%w (`bluetick migrate` makes the database and its tables)", err)
-	case err != nil && strings.Contains(err.Error(), "unexpected packet [72]"): // the H of an HTTP answer
-		return fmt.Errorf("%w (that is the HTTP port: say http:// in the DSN, or give the native port, usually 9000)", err)
-	default:
-		return err
-	}
-}
-
 // openEngine starts the embedded ClickHouse of a data folder.
-func openEngine(ctx context.Context, cfg *config.Config, root *dataroot.Root, log *slog.Logger) (*embedded.Engine, error) {
+func openEngine(ctx context.Context, cfg *Config, root *dataroot.Root, log *slog.Logger) (*embedded.Engine, error) {
 	library, err := embedded.Locate(cfg.ClickHouse.Library)
 	if err != nil {
 		return nil, err

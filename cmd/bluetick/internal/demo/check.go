@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/internal/simulate"
 )
 
@@ -69,7 +70,7 @@ func differences(s *snapshot) []string {
 // alertVerdict tells what is wrong with the alerts of a whole day: a bad
 // campaign that did not alert, a healthy one that did.
 func alertVerdict(s *snapshot) []string {
-	want := map[string]string{simulate.Swelling: "opt-out-swell", simulate.Collapsing: "delivery-below-benchmark"}
+	want := map[string]string{simulate.Swelling: alert.RuleOptOut, simulate.Collapsing: alert.RuleDelivery}
 	seen := map[string]bool{}
 	var out []string
 	for _, a := range s.alerts {
@@ -88,16 +89,16 @@ func alertVerdict(s *snapshot) []string {
 	return out
 }
 
-// demoGrace is how long a difference may stand after the pipeline has drained:
+// grace is how long a difference may stand after the pipeline has drained:
 // what an alert has just decided is on its way to ClickHouse for a second or two.
-const demoGrace = 10 * time.Second
+const grace = 10 * time.Second
 
 // settle waits until ClickHouse holds everything that was acknowledged, then
 // judges. drained tells whether every stage has come to the end of its log.
-func settle(ctx context.Context, take func(context.Context) snapshot, drained func(context.Context) (bool, error), limit, grace time.Duration) (snapshot, []string) {
+func settle(ctx context.Context, take func(context.Context) snapshot, drained func(context.Context) (bool, error), limit, patience time.Duration) (snapshot, []string) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	ticker := time.NewTicker(min(250*time.Millisecond, grace))
+	ticker := time.NewTicker(min(250*time.Millisecond, patience))
 	defer ticker.Stop()
 	var over <-chan time.Time // fires when the grace is over; nil until drained
 	for {
@@ -109,7 +110,7 @@ func settle(ctx context.Context, take func(context.Context) snapshot, drained fu
 				return s, nil
 			}
 			if over == nil {
-				over = time.After(grace)
+				over = time.After(patience)
 			}
 			select {
 			case <-over:

@@ -1,4 +1,4 @@
-package main
+package pipeline
 
 import (
 	"context"
@@ -7,23 +7,24 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/bluetick/bluetick/internal/app"
-	"github.com/bluetick/bluetick/internal/config"
+	"github.com/bluetick/bluetick/internal/clock"
 	"github.com/bluetick/bluetick/internal/dataroot"
 	embeddedch "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 	embeddedkafka "github.com/bluetick/bluetick/internal/embedded/kafka"
 	"github.com/bluetick/bluetick/internal/obs"
+	"github.com/bluetick/bluetick/internal/task"
+	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
 const (
@@ -41,20 +42,29 @@ const (
 	blockCacheBytes = 128 << 20
 )
 
-// times is the clock of a process: the wall's, or the demo's.
-type times struct {
-	now      func() time.Time
-	settling func() time.Duration
-	speed    func() float64 // how fast it runs at present
-	virtual  bool           // the demo's: nothing it stores needs to survive a loss of power
+// Wall is the real clock: timers, time-outs, signatures.
+func Wall() time.Time { return time.Now() }
+
+// Times is the clock of a process: the wall's, or the demo's.
+type Times struct {
+	Now      func() time.Time
+	Settling func() time.Duration
+	Speed    func() float64 // how fast it runs at present
+	Virtual  bool           // the demo's: nothing it stores needs to survive a loss of power
 }
 
-// process is what every role shares: its folder, its servers, its log.
-type process struct {
-	cfg      config.Config
+// WallTimes is the clock of every command but the demo.
+func WallTimes() Times {
+	return Times{Now: Wall, Settling: func() time.Duration { return clock.Settling(1) }, Speed: func() float64 { return 1 }}
+}
+
+// Process is what every role shares: its folder, its servers, its log.
+type Process struct {
+	cfg      Config
 	log      *slog.Logger
-	times    times
+	times    Times
 	life     *app.Lifecycle
+	board    task.Board
 	registry *prometheus.Registry
 	root     *dataroot.Root
 	obs      *obs.Server
@@ -67,38 +77,86 @@ type process struct {
 	clickhouse *clickhouse.Options // nil unless openClickHouse was called
 }
 
-// newProcess locks the data folder and answers for metrics and health.
-func newProcess(cfg config.Config, log *slog.Logger, t times) (*process, error) {
-	p := &process{cfg: cfg, log: log, times: t, life: app.New(log), registry: obs.NewRegistry(), cache: pebble.NewCache(blockCacheBytes)}
+// New locks the data folder and answers for metrics and health. cfg has been
+// through Finish.
+func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
+	p := &Process{cfg: cfg, log: log, times: t, life: app.New(log), registry: obs.NewRegistry(), cache: pebble.NewCache(blockCacheBytes)}
 	p.life.OnStop("state cache", func(context.Context) error { p.cache.Unref(); return nil })
 	root, err := dataroot.Open(cfg.Data)
 	if err != nil {
-		return nil, p.fail(err)
+		return nil, p.Fail(err)
 	}
 	p.root = root
 	p.life.OnStop("data folder", func(context.Context) error { return root.Close() })
 	if err := root.Room(startRoom); err != nil {
-		return nil, p.fail(err)
+		return nil, p.Fail(err)
 	}
 	if p.obs, err = obs.Listen(cfg.Metrics.Listen, p.registry, log); err != nil {
-		return nil, p.fail(err)
+		return nil, p.Fail(err)
 	}
 	p.life.OnStop("metrics server", p.obs.Stop)
 	p.run = dataroot.Run{PID: os.Getpid(), Metrics: p.obs.Addr(), Database: cfg.ClickHouse.Database}
 	return p, nil
 }
 
-// fail stops what was started and returns err with whatever went wrong then.
-func (p *process) fail(err error) error { return errors.Join(err, p.life.Stop(stopLimit)) }
+// Fail stops what was started and returns err with whatever went wrong then.
+func (p *Process) Fail(err error) error { return errors.Join(err, p.Stop()) }
+
+// Stop stops everything in reverse order, within stopLimit.
+func (p *Process) Stop() error { return p.life.Stop(stopLimit) }
+
+// Part runs a part of the caller's own beside the stages; see app.Lifecycle.Go.
+func (p *Process) Part(name string, run func(context.Context) error) { p.life.Go(name, run) }
+
+// OnStop registers how to stop what the caller has opened on this process.
+func (p *Process) OnStop(name string, stop func(context.Context) error) { p.life.OnStop(name, stop) }
+
+// Failed tells of the first part that failed.
+func (p *Process) Failed() <-chan error { return p.life.Failed() }
+
+// Places is where everything listens, as run.json says it.
+func (p *Process) Places() dataroot.Run { return p.run }
+
+// Dir is the absolute path of the data folder.
+func (p *Process) Dir() string { return p.root.Dir() }
+
+// ClickHouse opens a connection that closes with the process.
+func (p *Process) ClickHouse(ctx context.Context, name string) (driver.Conn, error) {
+	conn, err := sinkch.Connect(ctx, p.clickhouse)
+	if err != nil {
+		return nil, err
+	}
+	p.life.OnStop("clickhouse connection of the "+name, func(context.Context) error { return conn.Close() })
+	return conn, nil
+}
+
+// Status tells how far every partition of a stage of folds has come.
+func (p *Process) Status(stage string) []task.Status { return p.board.Of(stage) }
+
+// Ends asks Kafka for the end of every partition of a topic.
+func (p *Process) Ends(ctx context.Context, topic string) (map[int32]int64, error) {
+	listed, err := p.admin.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the end of the topic: %w", err)
+	}
+	ends := map[int32]int64{}
+	for partition, end := range listed[topic] {
+		ends[partition] = end.Offset
+	}
+	return ends, nil
+}
 
 // openKafka starts the embedded broker, or takes the given ones, and makes sure
 // that the topics are there and fit.
-func (p *process) openKafka(ctx context.Context) error {
+func (p *Process) openKafka(ctx context.Context) error {
 	p.brokers = p.cfg.Kafka.Brokers
-	if p.cfg.EmbeddedKafka() {
+	if p.cfg.Kafka.Embedded() {
 		broker, err := embeddedkafka.Open(embeddedkafka.Config{
-			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.now, Log: p.log,
-			Sync: !p.times.virtual,
+			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.Now, Log: p.log,
+			Sync: !p.times.Virtual,
 		})
 		if err != nil {
 			return err
@@ -126,8 +184,8 @@ func (p *process) openKafka(ctx context.Context) error {
 
 // openClickHouse starts the embedded engine with its port, or takes the server,
 // and migrates the database.
-func (p *process) openClickHouse(ctx context.Context) error {
-	if p.cfg.EmbeddedClickHouse() {
+func (p *Process) openClickHouse(ctx context.Context) error {
+	if p.cfg.ClickHouse.Embedded() {
 		engine, err := openEngine(ctx, &p.cfg, p.root, p.log)
 		if err != nil {
 			return err
@@ -138,14 +196,14 @@ func (p *process) openClickHouse(ctx context.Context) error {
 		}
 		p.clickhouse = engine.ClientOptions(p.cfg.ClickHouse.Database)
 	} else {
-		opts, err := serverOptions(&p.cfg)
+		opts, err := p.cfg.ClickHouse.options()
 		if err != nil {
 			return err
 		}
 		p.clickhouse = opts
 		p.run.Database = opts.Auth.Database
 	}
-	applied, err := migrate(ctx, &p.cfg, p.log, p.clickhouse, p.times.now())
+	applied, err := migrate(ctx, &p.cfg, p.log, p.clickhouse, p.times.Now())
 	if err != nil {
 		return err
 	}
@@ -156,7 +214,7 @@ func (p *process) openClickHouse(ctx context.Context) error {
 }
 
 // serveClickHouse opens the embedded engine's port to curl and BI tools.
-func (p *process) serveClickHouse(engine *embeddedch.Engine) error {
+func (p *Process) serveClickHouse(engine *embeddedch.Engine) error {
 	listener, err := net.Listen("tcp", p.cfg.ClickHouse.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for SQL on %s: %w (another port: --clickhouse-listen)", p.cfg.ClickHouse.Listen, err)
@@ -184,32 +242,8 @@ func (p *process) serveClickHouse(engine *embeddedch.Engine) error {
 	return nil
 }
 
-// serverOptions are those of the configured ClickHouse server. The driver takes
-// any scheme for the native protocol; a misspelt one must not wait for an answer.
-func serverOptions(cfg *config.Config) (*clickhouse.Options, error) {
-	scheme, _, _ := strings.Cut(cfg.ClickHouse.DSN, "://")
-	switch scheme {
-	case "clickhouse", "tcp", "http", "https":
-	default:
-		return nil, errors.New("clickhouse.dsn: want clickhouse://user:password@host:9000/database, or http:// with the port 8123")
-	}
-	opts, err := clickhouse.ParseDSN(cfg.ClickHouse.DSN)
-	if _, unreadable := errors.AsType[*url.Error](err); unreadable {
-		// The error spells out the DSN, with the password whose characters it
-		// stumbled over.
-		return nil, errors.New("clickhouse.dsn: it is no URL, for an invalid port or an invalid character: write special characters of user and password as %XX (/ is %2F, # is %23, % is %25)")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("clickhouse.dsn: %w (for TLS add ?secure=true)", err)
-	}
-	if opts.Auth.Database == "" || opts.Auth.Database == "default" {
-		opts.Auth.Database = cfg.ClickHouse.Database
-	}
-	return opts, nil
-}
-
-// announce says where everything listens and that work is being done.
-func (p *process) announce() error {
+// Announce says where everything listens and that work is being done.
+func (p *Process) Announce() error {
 	if err := p.root.Announce(p.run); err != nil {
 		return err
 	}
@@ -226,8 +260,8 @@ func (p *process) announce() error {
 	return nil
 }
 
-// wait blocks until ctx ends or a part fails, then stops everything.
-func (p *process) wait(ctx context.Context) error {
+// Wait blocks until ctx ends or a part fails, then stops everything.
+func (p *Process) Wait(ctx context.Context) error {
 	err := p.life.Wait(ctx)
 	p.obs.SetReady(false)
 	if err == nil {
