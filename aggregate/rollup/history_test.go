@@ -60,10 +60,7 @@ type historian struct {
 }
 
 // origin is how far a source partition has come.
-type origin struct {
-	nextOffset int64
-	completeTo schemas.Instant
-}
+type origin struct{ nextOffset int64 }
 
 func randomLog(seed uint64, n int) []task.Record {
 	rng := rand.New(rand.NewPCG(seed, 0x70616e6573))
