@@ -4,9 +4,9 @@
 // # Promise
 //
 // After any prefix of a partition of `events`, every pane is exactly the sum of
-// the contributions of the messages that are known from the distinct events of
-// that prefix: whatever their order, however often repeated, wherever the
-// process was killed on the way.
+// the contributions of the messages that are known from the events of that
+// prefix: whatever their order, however often repeated, wherever the process
+// was killed on the way.
 //
 // # The algebra
 //
@@ -15,13 +15,25 @@
 //
 //	fact          least time in whole seconds
 //	failure       least (time, code, category); its category counts
-//	field         best (not "(other)", source, decoder revision, earliest origin)
-//	charge        best (amount known, latest origin)
+//	field         best (not "(other)", source, decoder revision, earliest origin,
+//	              least value)
+//	charge        best (amount known, latest origin, billable, least category,
+//	              currency and amount)
 //	identity      least (account, channel); all events of a message agree
 //
 // where an origin is (occurred_at in milliseconds, event id) and an empty value
 // takes no part. Join is therefore a join too: J(s, e) applied over a set of
-// events depends on the set alone. Everything else is derived:
+// events depends on the set alone.
+//
+// Copies of one event need not be equal: a provider's own id says nothing of the
+// content, and a record can lose a field on the way. They are joined like events
+// of different ids, field by field. A fact has the least time any copy gives it,
+// a field that one copy lacks is taken from another, and where two copies differ
+// in the value alone the least value counts. No copy is kept or dropped as a
+// whole: which one came first depends on the order, and the State does not
+// remember ids. v_messages and the brute force of the tests follow the same rule.
+//
+// Everything else is derived:
 //
 //	State ─derive─▶ outcome ─addOutcome─▶ ± one pane
 //

@@ -170,7 +170,15 @@ func longHistory(rng *rand.Rand, days int) []schemas.Event {
 			}
 			e.Dimensions.Campaign = fmt.Sprintf("week-%d", (start-at(0, 0))/(7*dayMillis))
 			e.ReceivedAt = e.OccurredAt + schemas.Instant(rng.Int64N(schemas.MaxEventAgeDays*dayMillis))
-			events = append(events, withID(e))
+			e = withID(e)
+			events = append(events, e)
+			if rng.IntN(8) == 0 {
+				c := unequalCopy(rng, e)
+				c.OccurredAt = min(max(c.OccurredAt, start), start+35*dayMillis-1)
+				c.Dimensions.Campaign = e.Dimensions.Campaign
+				c.ReceivedAt = c.OccurredAt + schemas.Instant(rng.Int64N(schemas.MaxEventAgeDays*dayMillis))
+				events = append(events, c)
+			}
 		}
 	}
 	slices.SortStableFunc(events, func(a, b schemas.Event) int { return cmp.Compare(a.ReceivedAt, b.ReceivedAt) })

@@ -92,6 +92,26 @@ func joinMutants() map[string]func(*rules) {
 			}
 		}),
 	}
+	m["of the copies of an event the first counts"] = func(r *rules) {
+		heard := map[schemas.Key]bool{}
+		r.join = func(s State, e *schemas.Event) (State, bool) {
+			if heard[e.ID] {
+				return s, false
+			}
+			heard[e.ID] = true
+			return s.Join(e)
+		}
+	}
+	m["of the copies of an event the last decides"] = mutant(func(old, next *State, e *schemas.Event) {
+		if r := &next.fields[fieldCampaign]; e.Dimensions.Campaign != "" && r.from == (origin{e.OccurredAt, e.ID}) {
+			r.value = e.Dimensions.Campaign
+		}
+	})
+	m["of unequal costs of an event the last counts"] = mutant(func(old, next *State, e *schemas.Event) {
+		if e.Cost != nil && next.charge.from == (origin{e.OccurredAt, e.ID}) && e.Cost.HasAmount == next.charge.cost.HasAmount {
+			next.charge.cost = *e.Cost
+		}
+	})
 	for f := range fields {
 		m[fmt.Sprintf("last value of field %d wins", f)] = mutant(func(_, next *State, e *schemas.Event) {
 			v := [fields]string{e.Sender, e.Country, e.Dimensions.Campaign, e.Dimensions.Template, e.Dimensions.Variant, e.Dimensions.Segment}[f]
@@ -116,7 +136,7 @@ func deriveMutants() map[string]func(*rules) {
 		}
 	}
 	return map[string]func(*rules){
-		"dispatched alone is no orphan": func(r *rules) {
+		"dispatched alone is not an orphan": func(r *rules) {
 			r.derive = func(s *State) outcome {
 				if s.seen == 1<<factDispatched {
 					return outcome{known: true, send: s.at[factDispatched]}

@@ -58,8 +58,7 @@ type register struct {
 
 // beats reports whether r wins against o; an empty value never does. The order
 // is total, so the winner of a set does not depend on the order of arrival.
-// The value itself only decides between events of one id, which no provider of
-// ours can make.
+// The value itself decides between copies of one event that agree in all else.
 func (r *register) beats(o *register) bool {
 	if r.value == "" || o.value == "" {
 		return r.value != "" && o.value == ""
@@ -72,7 +71,8 @@ func (r *register) beats(o *register) bool {
 		r.from.compare(o.from), cmp.Compare(r.value, o.value)) < 0
 }
 
-// charge is the cost register: a known amount first, then the greatest origin.
+// charge is the cost register: a known amount first, then the greatest origin;
+// between copies of one event of one time compareCost decides.
 type charge struct {
 	set  bool
 	from origin
@@ -89,6 +89,7 @@ func (c *charge) beats(o *charge) bool {
 	return compareCost(&c.cost, &o.cost) < 0
 }
 
+// compareCost orders costs: billable, then the least category, currency, amount.
 func compareCost(a, b *schemas.Cost) int {
 	billable := 0
 	if a.Billable != b.Billable {
