@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/app"
 	"github.com/bluetick/bluetick/internal/config"
@@ -60,6 +62,7 @@ type process struct {
 	obs      *obs.Server
 	cache    *pebble.Cache
 	brokers  []string
+	dial     []kgo.Opt    // leads into the embedded broker; none with given servers
 	room     func() error // of the embedded broker's disk; nil with given servers
 	admin    *kadm.Client
 	run      dataroot.Run // what run.json will say
@@ -96,19 +99,14 @@ func (p *process) fail(err error) error { return errors.Join(err, p.life.Stop(st
 func (p *process) openKafka(ctx context.Context) error {
 	p.brokers = p.cfg.Kafka.Brokers
 	if p.cfg.EmbeddedKafka() {
-		broker, err := embeddedkafka.Open(embeddedkafka.Config{
-			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.now, Log: p.log,
-			Sync: !p.times.virtual,
-		})
-		if err != nil {
+		if err := p.openBroker(); err != nil {
 			return err
 		}
-		p.life.OnStop("embedded kafka", func(context.Context) error { return broker.Close() })
-		p.brokers, p.room = []string{broker.Addr()}, broker.Room
+	} else {
+		p.run.Kafka = p.brokers[0]
 	}
-	p.run.Kafka = p.brokers[0]
 	var err error
-	if p.admin, err = kafkaAdmin(p.brokers); err != nil {
+	if p.admin, err = kafkaAdmin(p.brokers, p.dial...); err != nil {
 		return err
 	}
 	p.life.OnStop("kafka admin client", func(context.Context) error { p.admin.Close(); return nil })
@@ -122,6 +120,33 @@ func (p *process) openKafka(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// openBroker starts the embedded broker. Without kafka.listen only this process
+// reaches it.
+func (p *process) openBroker() error {
+	password, err := p.root.Secret("kafka")
+	if err != nil {
+		return err
+	}
+	broker, err := embeddedkafka.Open(embeddedkafka.Config{
+		Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Password: password, Now: p.times.now, Log: p.log,
+		Sync: !p.times.virtual, AcceptLoss: p.cfg.Kafka.AcceptLoss,
+	})
+	if err != nil {
+		return err
+	}
+	p.life.OnStop("embedded kafka", func(context.Context) error { return broker.Close() })
+	p.brokers, p.dial, p.room = []string{"embedded"}, broker.ClientOptions(), broker.Room
+	if p.run.Kafka = broker.Addr(); p.run.Kafka != "" {
+		p.run.KafkaUser, p.run.KafkaPassword = embeddedkafka.User, password
+	}
+	return nil
+}
+
+// kafka are the options of a Kafka client: where it is and how to get there.
+func (p *process) kafka(more ...kgo.Opt) []kgo.Opt {
+	return slices.Concat([]kgo.Opt{kgo.SeedBrokers(p.brokers...)}, p.dial, more)
 }
 
 // openClickHouse starts the embedded engine with its port, or takes the server,

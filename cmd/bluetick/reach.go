@@ -72,10 +72,12 @@ func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.Clas
 
 // kafkaAdmin connects to the brokers; the caller closes it. It does not log: what
 // goes wrong is in the errors of its calls.
-func kafkaAdmin(brokers []string) (*kadm.Client, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("bluetick-admin"),
+func kafkaAdmin(brokers []string, dial ...kgo.Opt) (*kadm.Client, error) {
+	client, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(brokers...), kgo.ClientID("bluetick-admin"),
 		// Else it answers for 5 s that a topic made a moment ago is not there.
-		kgo.MetadataMinAge(metadataMinAge))
+		kgo.MetadataMinAge(metadataMinAge),
+	}, dial...)...)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.yaml.in/yaml/v3"
@@ -30,7 +31,7 @@ func (p *process) startFold(ctx context.Context, cfg task.StageConfig, fold task
 	cfg.Policy, cfg.Settling = task.DefaultPolicy(), p.times.settling
 	ready := make(chan struct{}) // closed by the stage, once
 	deps := task.Deps{
-		Kafka: []kgo.Opt{kgo.SeedBrokers(p.brokers...)}, NewFold: fold,
+		Kafka: p.kafka(), NewFold: fold,
 		Now: p.times.now, Wall: wall, Log: p.log, Registerer: p.registry,
 		Ready: func() { close(ready) }, BlockCache: p.cache,
 	}
@@ -128,7 +129,7 @@ func (p *process) startSink(ctx context.Context) error {
 	cfg := sink.Default()
 	cfg.AcceptGap = p.cfg.Sink.AcceptGap
 	deps := sink.Deps{
-		Brokers: p.brokers, Options: []kgo.Opt{p.kafkaLog("sink")}, Store: sinkch.NewClient(conn), Now: p.times.now, Log: p.log, Registerer: p.registry,
+		Brokers: p.brokers, Options: append(slices.Clone(p.dial), p.kafkaLog("sink")), Store: sinkch.NewClient(conn), Now: p.times.now, Log: p.log, Registerer: p.registry,
 	}
 	p.life.Go("sink", func(ctx context.Context) error { return sink.Run(ctx, cfg, deps) })
 	return nil
@@ -146,7 +147,7 @@ func (p *process) startIngest(context.Context) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("ingest: %w", err)
 	}
-	producer, err := ingest.NewKafka(cfg.ProduceTimeout, kgo.SeedBrokers(p.brokers...), kgo.ClientID("bluetick-ingest"), p.kafkaLog("ingest"))
+	producer, err := ingest.NewKafka(cfg.ProduceTimeout, p.kafka(kgo.ClientID("bluetick-ingest"), p.kafkaLog("ingest"))...)
 	if err != nil {
 		return err
 	}

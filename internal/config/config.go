@@ -77,10 +77,14 @@ type Source struct {
 	MaxEventAge time.Duration `yaml:"max_event_age"`
 }
 
-// Kafka says where Kafka is: embedded on Listen, or the given brokers.
+// Kafka says where Kafka is: embedded, or the given brokers.
 type Kafka struct {
+	// Listen is where the embedded one serves other programs; empty means nowhere.
 	Listen  string   `yaml:"listen"`
 	Brokers []string `yaml:"brokers"`
+	// AcceptLoss starts on a damaged embedded log without the records that cannot
+	// be read; without it the process does not start and says what is damaged.
+	AcceptLoss bool `yaml:"accept_loss"`
 	// Partitions and ReplicationFactor are used when topics are created; 0 copies
 	// means 3, or as many as there are brokers.
 	Partitions        int32 `yaml:"partitions"`
@@ -134,7 +138,7 @@ func Default() Config {
 		StartTimeout: 2 * time.Minute,
 		Log:          Log{Level: "info", Format: "text"},
 		Ingest:       Ingest{Listen: "127.0.0.1:8080", MaxBodyBytes: 4 << 20, MaxConcurrent: 256, ProduceTimeout: 5 * time.Second},
-		Kafka:        Kafka{Listen: "127.0.0.1:9092", Partitions: 4},
+		Kafka:        Kafka{Partitions: 4},
 		ClickHouse:   ClickHouse{Listen: "127.0.0.1:8123", Database: "bluetick"},
 		Metrics:      Metrics{Listen: "127.0.0.1:9095"},
 		Alerts:       Alerts{FalseAlarms: "1 per account per 90d"},
@@ -231,6 +235,9 @@ func (c *Config) Validate() error {
 		"ingest.listen": c.Ingest.Listen, "kafka.listen": c.Kafka.Listen,
 		"clickhouse.listen": c.ClickHouse.Listen, "metrics.listen": c.Metrics.Listen,
 	} {
+		if addr == "" && what == "kafka.listen" {
+			continue // no port
+		}
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			bad("%s: %q is not host:port", what, addr)
 		}
