@@ -80,15 +80,18 @@ func Open(cfg Config) (*Broker, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open embedded kafka: make its data folder: %w", err)
 	}
-	ln, err := newListener(cfg.Addr, cfg.AdvertisedHost)
-	if err != nil {
-		return nil, fmt.Errorf("open embedded kafka: %w", err)
-	}
 	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log = log.With("component", "embedded_kafka")
+	if _, err := checkLog(cfg.Dir, cfg.AcceptLoss, log); err != nil {
+		return nil, fmt.Errorf("open embedded kafka: %w", err)
+	}
+	ln, err := newListener(cfg.Addr, cfg.AdvertisedHost)
+	if err != nil {
+		return nil, fmt.Errorf("open embedded kafka: %w", err)
+	}
 	faults := &faultLog{log: log}
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
