@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/audit"
 )
 
@@ -29,8 +31,8 @@ Works while bluetick runs on the data folder and when it does not.`
 func (c *auditCmd) Run(ctx context.Context) error {
 	var report audit.Report
 	err := c.asking(ctx, func(conn driver.Conn) (err error) {
-		report, err = audit.Run(ctx, conn, wall())
-		return remedy(err)
+		report, err = audit.Run(ctx, conn, pipeline.Wall())
+		return pipeline.Remedy(err)
 	})
 	if err != nil {
 		return err
@@ -40,7 +42,7 @@ func (c *auditCmd) Run(ctx context.Context) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(report)
 	} else {
-		printAudit(&report)
+		printAudit(os.Stdout, &report)
 	}
 	if err == nil && report.Differences > 0 {
 		err = errQuiet
@@ -48,10 +50,10 @@ func (c *auditCmd) Run(ctx context.Context) error {
 	return err
 }
 
-func printAudit(r *audit.Report) {
+func printAudit(w io.Writer, r *audit.Report) {
 	for _, d := range r.Examples {
-		fmt.Println(d)
+		fmt.Fprintln(w, d)
 	}
-	fmt.Printf("audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
+	fmt.Fprintf(w, "audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
 		r.Differences, r.Compared, r.Epoch, r.LeftOut, r.Relapsed, r.Expired)
 }

@@ -130,7 +130,7 @@ func oldest(ctx context.Context, conn driver.Conn, now time.Time) (int64, error)
 	if err != nil || days == 0 {
 		return 0, err
 	}
-	return now.AddDate(0, 0, clickhouse.MemoryDays-days).Unix(), nil
+	return now.AddDate(0, 0, schemas.MemoryDays-days).Unix(), nil
 }
 
 func record(ctx context.Context, conn driver.Conn, r *Report) error {

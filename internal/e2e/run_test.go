@@ -13,8 +13,8 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl/plain"
 
-	"github.com/bluetick/bluetick/internal/simulate"
 	"github.com/bluetick/bluetick/internal/dataroot"
+	"github.com/bluetick/bluetick/internal/simulate"
 	"github.com/bluetick/bluetick/schemas"
 )
 
