@@ -85,7 +85,7 @@ func Open(cfg Config) (*Broker, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log = log.With("component", "embedded_kafka")
-	if _, err := checkLog(cfg.Dir, cfg.AcceptLoss, log); err != nil {
+	if err := checkLog(cfg.Dir, cfg.AcceptLoss, log); err != nil {
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}
 	ln, err := newListener(cfg.Addr, cfg.AdvertisedHost)
@@ -183,7 +183,11 @@ func (b *Broker) shutdown() error {
 	b.adm.Close()
 	b.faults.collect()
 	b.cluster.Close()
-	if err := b.faults.collected(); err != nil {
+	err := b.faults.collected()
+	if err == nil {
+		err = writeSums(b.guard.dir)
+	}
+	if err != nil {
 		return fmt.Errorf("close embedded kafka: %w", err)
 	}
 	return nil

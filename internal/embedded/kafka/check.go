@@ -18,13 +18,14 @@ import (
 var ErrDamaged = errors.New("the log of the embedded kafka is damaged")
 
 // checker reads the log before kfake does, which would cut it off at the first
-// batch that does not read, with everything behind.
+// batch that does not read, with everything behind. It looks first and changes
+// files afterwards: a start that is refused leaves the folder as it was.
 type checker struct {
-	dir     string
-	accept  bool // go on without what cannot be read
-	log     *slog.Logger
-	damage  []error
-	batches int // in memory once the folder is open
+	dir    string
+	log    *slog.Logger
+	sums   sums
+	damage []error
+	mends  []func() error
 }
 
 // partition is one of the log's, while it is checked.
@@ -37,29 +38,44 @@ type partition struct {
 	end       int64           // the next offset then
 }
 
+// segmentFile is a segment, while it is checked.
+type segmentFile struct {
+	path   string
+	raw    []byte
+	whole  []batch
+	mended []byte // without what cannot be read; nil as long as it is as it should be
+}
+
+func (f *segmentFile) index() string { return strings.TrimSuffix(f.path, ".dat") + ".idx" }
+
 // checkLog reads the whole log. A torn tail, half a batch with nothing whole
 // behind it that was never acknowledged, is cut off. Other damage is an error;
-// with accept the files are kept aside and the log goes on without the records,
-// whose offsets stay taken. It returns the number of batches.
-func checkLog(dir string, accept bool, log *slog.Logger) (int, error) {
-	c := &checker{dir: dir, accept: accept, log: log}
+// with accept the damaged files are kept aside and the log goes on without the
+// records, whose offsets stay taken.
+func checkLog(dir string, accept bool, log *slog.Logger) error {
+	c := &checker{dir: dir, log: log, sums: readSums(dir)}
 	parts, err := os.ReadDir(filepath.Join(dir, "partitions"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("check the log: %w", err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("check the log: %w", err)
 	}
 	for _, p := range parts {
 		if err := c.partition(filepath.Join(dir, "partitions", p.Name())); err != nil {
-			return 0, fmt.Errorf("check the log of %s: %w", p.Name(), err)
+			return fmt.Errorf("check the log of %s: %w", p.Name(), err)
 		}
 	}
+	if err := c.besides(); err != nil {
+		return fmt.Errorf("check the log: %w", err)
+	}
 	if len(c.damage) > 0 && !accept {
-		return 0, fmt.Errorf("%w: nothing was changed: put back a copy of %s, or start once with --kafka-accept-loss, which goes on without these records and keeps the damaged files: %w",
+		return fmt.Errorf("%w: nothing was changed: put back a copy of %s, or start once with --kafka-accept-loss, which goes on without these records and keeps the damaged files: %w",
 			ErrDamaged, dir, errors.Join(c.damage...))
 	}
-	return c.batches, nil
+	for _, mend := range c.mends {
+		if err := mend(); err != nil {
+			return fmt.Errorf("mend the log: %w", err)
+		}
+	}
+	return nil
 }
 
 func (c *checker) partition(dir string) error {
@@ -68,7 +84,7 @@ func (c *checker) partition(dir string) error {
 		return err
 	}
 	p := &partition{dir: dir, name: filepath.Base(dir), next: bases[0]}
-	p.orderlyEnd()
+	c.orderlyEnd(p)
 	for i, base := range bases {
 		if err := c.segment(p, base, bases[i+1:]); err != nil {
 			return err
@@ -104,7 +120,7 @@ func segments(dir string) ([]int64, error) {
 
 // orderlyEnd reads what kfake wrote at its last Close. Whatever stood in the
 // files then was whole.
-func (p *partition) orderlyEnd() {
+func (c *checker) orderlyEnd(p *partition) {
 	var snap struct {
 		HighWatermark int64 `json:"high_watermark"`
 		Segments      []struct {
@@ -112,9 +128,14 @@ func (p *partition) orderlyEnd() {
 			Size       int64 `json:"size"`
 		} `json:"segments"`
 	}
-	raw, err := os.ReadFile(filepath.Join(p.dir, "snapshot.json"))
-	if err != nil || json.Unmarshal(raw, &snap) != nil {
+	path := filepath.Join(p.dir, "snapshot.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
 		return // none yet: kfake reads the segments alone, and so do we
+	}
+	if !c.sums.fit("partitions/"+p.name+"/snapshot.json", raw) || json.Unmarshal(raw, &snap) != nil {
+		c.drop(path)
+		return
 	}
 	p.end, p.sealed = snap.HighWatermark, map[int64]int64{}
 	for _, s := range snap.Segments {
@@ -129,46 +150,57 @@ func (c *checker) segment(p *partition, base int64, later []int64) error {
 	if err != nil {
 		return err
 	}
-	var (
-		whole   []batch
-		mended  []byte // the segment without what cannot be read; nil as long as it is as it should be
-		damaged bool
-	)
-	lost := func(pos, end int, first, last int64) {
-		damaged = true
-		c.damage = append(c.damage, fmt.Errorf("%s: bytes %d to %d of %s do not read, offsets %d to %d are lost", p.name, pos, end-1, path, first, last))
-		if mended == nil {
-			mended = append([]byte{}, raw[:pos]...)
-		}
-		mended = filler(mended, first, last, p.epoch, p.maxTime)
-	}
+	f := &segmentFile{path: path, raw: raw}
 	if base > p.next { // a segment between this one and the one before is missing
-		lost(0, 0, p.next, base-1)
-		p.next = base
+		c.lost(p, f, 0, 0, base)
 	}
 	for pos := 0; pos < len(raw); {
 		b, ok := batchAt(raw, pos)
 		if !ok || b.first != p.next {
-			if b, ok = batchAfter(raw, pos, p.next); ok {
-				lost(pos, b.pos, p.next, b.first-1)
+			if b, ok = batchAfter(raw, pos, p.next); !ok {
+				c.tail(p, f, pos, p.tailEnd(base, pos, later))
+				break
 			}
+			c.lost(p, f, pos, b.pos, b.first)
 		}
-		if !ok {
-			end := p.tailEnd(base, pos, later)
-			if end <= p.next && len(later) == 0 {
-				return errors.Join(c.torn(path, raw, pos), c.finish(p, path, raw, whole, mended, damaged))
-			}
-			lost(pos, len(raw), p.next, end-1)
-			p.next = end
-			break
+		f.whole = append(f.whole, b)
+		if f.mended != nil {
+			f.mended = append(f.mended, raw[b.pos:b.pos+b.size]...)
 		}
-		if mended != nil {
-			mended = append(mended, raw[b.pos:b.pos+b.size]...)
-		}
-		whole = append(whole, b)
 		p.next, p.epoch, p.maxTime, pos = b.last+1, b.epoch, b.maxTime, b.pos+b.size
 	}
-	return c.finish(p, path, raw, whole, mended, damaged)
+	return c.finish(p, f)
+}
+
+// lost notes that the bytes from pos to end hold no whole batch, and that the
+// records up to the offset next are gone with them.
+func (c *checker) lost(p *partition, f *segmentFile, pos, end int, next int64) {
+	what := fmt.Sprintf("bytes %d to %d of %s do not read", pos, end-1, f.path)
+	if pos == end {
+		what = "a segment before " + f.path + " is missing"
+	}
+	c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d are lost", p.name, what, p.next, next-1))
+	if f.mended == nil {
+		f.mended = slices.Clone(f.raw[:pos])
+	}
+	f.mended = filler(f.mended, p.next, next-1, p.epoch, p.maxTime)
+	p.next = next
+}
+
+// tail judges bytes with nothing whole behind them: end is the offset after the
+// records that stood there, 0 if none is known to have stood there.
+func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
+	if end > p.next {
+		c.lost(p, f, pos, len(f.raw), end)
+		return
+	}
+	if f.mended != nil {
+		return // written anew, without it
+	}
+	c.mends = append(c.mends, func() error {
+		c.log.Warn("half a batch at the end of the log is cut off, it was never acknowledged", "file", f.path, "bytes", len(f.raw)-pos)
+		return os.Truncate(f.path, int64(pos))
+	})
 }
 
 // tailEnd is the offset after the records that stood at pos, up to the end of
@@ -185,46 +217,44 @@ func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
 	}
 }
 
-// torn cuts off what was being written when the process ended.
-func (c *checker) torn(path string, raw []byte, pos int) error {
-	c.log.Warn("half a batch at the end of the log is cut off, it was never acknowledged", "file", path, "bytes", len(raw)-pos)
-	return os.Truncate(path, int64(pos))
-}
-
-// finish mends the segment, if that is wanted, and its index.
-func (c *checker) finish(p *partition, path string, raw []byte, whole []batch, mended []byte, damaged bool) error {
-	c.batches += len(whole)
-	if damaged {
-		if !c.accept {
-			return nil
-		}
-		aside := filepath.Join(c.dir, "damaged", p.name, filepath.Base(path))
-		if err := os.MkdirAll(filepath.Dir(aside), 0o700); err != nil {
-			return err
-		}
-		if _, err := os.Stat(aside); err == nil {
-			return fmt.Errorf("%s is there already: move it away first", aside)
-		}
-		if err := replace(aside, raw); err != nil {
-			return fmt.Errorf("keep a copy of %s: %w", path, err)
-		}
-		if err := replace(path, mended); err != nil {
-			return err
-		}
-		c.log.Error("the log goes on without records that cannot be read", "partition", p.name, "copy", aside, "err", c.damage[len(c.damage)-1])
-		whole = nil
-		for pos := 0; pos < len(mended); {
-			b, _ := batchAt(mended, pos) // they were read or written a moment ago
-			whole, pos = append(whole, b), pos+b.size
-		}
+// finish plans how to mend the segment and its index.
+func (c *checker) finish(p *partition, f *segmentFile) error {
+	if f.mended != nil {
+		c.mends = append(c.mends, func() error { return c.rewrite(p, f) })
+		return nil
 	}
-	at := strings.TrimSuffix(path, ".dat") + ".idx"
-	old, err := os.ReadFile(at)
+	old, err := os.ReadFile(f.index())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if !damaged && indexFits(old, len(whole)) {
-		return nil
+	if !indexFits(old, len(f.whole)) {
+		entries := index(f.whole)
+		c.mends = append(c.mends, func() error { return replace(f.index(), entries) })
 	}
-	return replace(at, index(whole))
+	f.raw = nil // only a damaged segment stays in memory
+	return nil
+}
+
+// rewrite keeps the damaged segment aside and writes it without what does not read.
+func (c *checker) rewrite(p *partition, f *segmentFile) error {
+	aside := filepath.Join(c.dir, "damaged", p.name, filepath.Base(f.path))
+	if err := os.MkdirAll(filepath.Dir(aside), 0o700); err != nil {
+		return err
+	}
+	if _, err := os.Stat(aside); err == nil {
+		return fmt.Errorf("%s is there already: move it away first", aside)
+	}
+	if err := replace(aside, f.raw); err != nil {
+		return fmt.Errorf("keep a copy of %s: %w", f.path, err)
+	}
+	if err := replace(f.path, f.mended); err != nil {
+		return err
+	}
+	c.log.Error("the log goes on without records that cannot be read", "partition", p.name, "copy", aside)
+	var whole []batch
+	for pos := 0; pos < len(f.mended); {
+		b, _ := batchAt(f.mended, pos) // they were read or written a moment ago
+		whole, pos = append(whole, b), pos+b.size
+	}
+	return replace(f.index(), index(whole))
 }

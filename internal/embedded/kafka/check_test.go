@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -35,7 +36,7 @@ func writeLog(t *testing.T, n int) (dir, part string) {
 	return dir, filepath.Join(dir, "partitions", topic+"-0")
 }
 
-func segmentFile(part string, base int64) string {
+func segmentPath(part string, base int64) string {
 	return filepath.Join(part, strconv.FormatInt(base, 10)+".dat")
 }
 
@@ -86,7 +87,6 @@ func TestDamage(t *testing.T) {
 		"last of a sealed": {true, func(*testing.T) func([]byte) []byte { return func(b []byte) []byte { b[len(b)-3] ^= 1; return b } }, 1},
 		"last of the log":  {false, func(*testing.T) func([]byte) []byte { return func(b []byte) []byte { b[len(b)-3] ^= 1; return b } }, 1},
 		"half missing":     {false, func(*testing.T) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-30] } }, 1},
-		"bytes too many":   {true, func(*testing.T) func([]byte) []byte { return func(b []byte) []byte { return append(b, 1, 2, 3) } }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, part := writeLog(t, n)
@@ -94,9 +94,9 @@ func TestDamage(t *testing.T) {
 			if err != nil || len(bases) < 3 {
 				t.Fatalf("segments %v, %v", bases, err)
 			}
-			path := segmentFile(part, bases[len(bases)-1])
+			path := segmentPath(part, bases[len(bases)-1])
 			if c.first {
-				path = segmentFile(part, bases[0])
+				path = segmentPath(part, bases[0])
 			}
 			change(t, path, c.edit(t))
 			before, _ := os.ReadFile(path)
@@ -133,9 +133,12 @@ func TestDamage(t *testing.T) {
 // offsets reads the records of partition 0 below end.
 func offsets(t *testing.T, b *Broker, end int64) map[int64]string {
 	t.Helper()
-	produce(t, b.Addr(), kgo.StringRecord("the end"))
-	cl := client(t, b.Addr(), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	cl := client(t, b.Addr(), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
 	defer cl.Close()
+	if err := cl.ProduceSync(t.Context(), kgo.StringRecord("the end")).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
 	got := map[int64]string{}
 	for {
 		fs := cl.PollFetches(t.Context())
@@ -161,10 +164,13 @@ func TestNoDamage(t *testing.T) {
 	for name, edit := range map[string]func(t *testing.T, part string, first, last int64){
 		"nothing": func(*testing.T, string, int64, int64) {},
 		"torn tail after a kill": func(t *testing.T, part string, _, last int64) {
-			change(t, segmentFile(part, last), func(b []byte) []byte { return append(b, b[:100]...) })
+			change(t, segmentPath(part, last), func(b []byte) []byte { return append(b, b[:100]...) })
 		},
 		"junk after a kill": func(t *testing.T, part string, _, last int64) {
-			change(t, segmentFile(part, last), func(b []byte) []byte { return append(b, strings.Repeat("\x02", 500)...) })
+			change(t, segmentPath(part, last), func(b []byte) []byte { return append(b, strings.Repeat("\x02", 500)...) })
+		},
+		"bytes too many in a sealed segment": func(t *testing.T, part string, first, _ int64) {
+			change(t, segmentPath(part, first), func(b []byte) []byte { return append(b, 1, 2, 3) })
 		},
 		"no snapshot": func(t *testing.T, part string, _, _ int64) {
 			if err := os.Remove(filepath.Join(part, "snapshot.json")); err != nil {
@@ -172,13 +178,13 @@ func TestNoDamage(t *testing.T) {
 			}
 		},
 		"index flipped": func(t *testing.T, part string, first, _ int64) {
-			change(t, strings.TrimSuffix(segmentFile(part, first), "dat")+"idx", func(b []byte) []byte { b[40] ^= 8; return b })
+			change(t, strings.TrimSuffix(segmentPath(part, first), "dat")+"idx", func(b []byte) []byte { b[40] ^= 8; return b })
 		},
 		"index short": func(t *testing.T, part string, first, _ int64) {
-			change(t, strings.TrimSuffix(segmentFile(part, first), "dat")+"idx", func(b []byte) []byte { return b[:30] })
+			change(t, strings.TrimSuffix(segmentPath(part, first), "dat")+"idx", func(b []byte) []byte { return b[:30] })
 		},
 		"index gone": func(t *testing.T, part string, _, last int64) {
-			if err := os.Remove(strings.TrimSuffix(segmentFile(part, last), "dat") + "idx"); err != nil {
+			if err := os.Remove(strings.TrimSuffix(segmentPath(part, last), "dat") + "idx"); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -205,7 +211,7 @@ func TestMissingSegment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(segmentFile(part, bases[1])); err != nil {
+	if err := os.Remove(segmentPath(part, bases[1])); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(Config{Dir: dir, Now: time.Now}); !errors.Is(err, ErrDamaged) {
@@ -214,5 +220,106 @@ func TestMissingSegment(t *testing.T) {
 	b := open(t, Config{Dir: dir, AcceptLoss: true})
 	if got, want := len(offsets(t, b, 300)), 300-int(bases[2]-bases[1]); got != want {
 		t.Errorf("%d records, want %d", got, want)
+	}
+}
+
+// TestRefusalChangesNothing: damage in one partition leaves the torn tail and the
+// index of another as they are.
+func TestRefusalChangesNothing(t *testing.T) {
+	dir, part := writeLog(t, 300)
+	bases, err := segments(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, segmentPath(part, bases[1]), flip(t, 3, 70))
+	change(t, segmentPath(part, bases[len(bases)-1]), func(b []byte) []byte { return append(b, b[:100]...) })
+	change(t, strings.TrimSuffix(segmentPath(part, bases[0]), "dat")+"idx", func(b []byte) []byte { return b[:30] })
+	change(t, filepath.Join(dir, windowsFile), func([]byte) []byte { return []byte("{") })
+	before := contents(t, dir)
+	if _, err := Open(Config{Dir: dir, Now: time.Now}); !errors.Is(err, ErrDamaged) {
+		t.Fatalf("opened with %v", err)
+	}
+	if !maps.Equal(before, contents(t, dir)) {
+		t.Error("the refusal changed the folder")
+	}
+}
+
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		all[path] = string(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestFlippedByteAnywhere flips one bit in every file of a closed log, at ten to
+// sixty places each: the start is refused or every record is there at
+// its offset. (A number of partitions that went up is for the states to refuse.)
+// Files without records never stop it, but for the two that say
+// where records are.
+func TestFlippedByteAnywhere(t *testing.T) {
+	const n, trimmed = 120, 10
+	dir, _ := writeLog(t, n)
+	b := open(t, Config{Dir: dir})
+	del := kadm.Offsets{}
+	del.AddOffset(topic, 0, trimmed, -1)
+	if res, err := b.adm.DeleteRecords(t.Context(), del); err != nil || res.Error() != nil {
+		t.Fatal(err, res.Error())
+	}
+	want := offsets(t, b, n)
+	if len(want) != n-trimmed {
+		t.Fatalf("%d records before", len(want))
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for path, raw := range contents(t, dir) {
+		name, _ := filepath.Rel(dir, path)
+		refused, tries, most := 0, 0, 10
+		if filepath.Ext(name) == ".json" && len(raw) > 100 {
+			most = 60 // every number in it is looked at
+		}
+		for at := 0; at < len(raw); at += max(1, len(raw)/most) {
+			tries++
+			copied := t.TempDir()
+			if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			change(t, filepath.Join(copied, name), func(b []byte) []byte { b[at] ^= 4; return b })
+			b, err := Open(Config{Dir: copied, Now: time.Now, Addr: "127.0.0.1:0", NoPassword: true})
+			if err != nil {
+				refused++
+				if !errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), "meta.json version") {
+					t.Errorf("%s, byte %d: %v", name, at, err)
+				}
+				continue
+			}
+			got := offsets(t, b, n)
+			for offset, value := range want {
+				if got[offset] != value {
+					t.Fatalf("%s, byte %d: offset %d holds %q, want %q", name, at, offset, got[offset], value)
+				}
+			}
+			if _, end := bounds(t, b.Addr()); end[0] != n+2 {
+				t.Errorf("%s, byte %d: the log ends at %d, want %d", name, at, end[0], n+2)
+			}
+			if err := b.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		t.Logf("%s: %d of %d refused", name, refused, tries)
+		records := strings.HasSuffix(name, ".dat")
+		if records && refused == 0 || !records && refused > 0 && name != "meta.json" && name != "topics.json" {
+			t.Errorf("%s: %d of %d refused", name, refused, tries)
+		}
 	}
 }
