@@ -31,6 +31,9 @@ func TestDefaultIsValid(t *testing.T) {
 	if !c.Kafka.Embedded() || !c.ClickHouse.Embedded() {
 		t.Error("the default is not embedded")
 	}
+	if c.Kafka.Listen != "" {
+		t.Errorf("the embedded Kafka listens on %s without having been asked", c.Kafka.Listen)
+	}
 }
 
 func TestLoadOverDefaults(t *testing.T) {
@@ -69,7 +72,7 @@ ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, produce_timeout
 sources:
   - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
-kafka: {listen: "k:2", brokers: ["b:3"], partitions: 6, replication_factor: 7}
+kafka: {listen: "k:2", brokers: ["b:3"], accept_loss: true, partitions: 6, replication_factor: 7}
 clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8}
 sink: {accept_gap: true}
 metrics: {listen: "m:5"}
@@ -100,7 +103,7 @@ alerts:
 	if s.Name != "n" || s.Provider != "meta" || s.Secrets[0] != "s" || s.VerifyToken != "v" || s.Account != "acc" || s.CampaignPattern != "c.*" || s.MaxEventAge != 5*time.Hour {
 		t.Errorf("source %+v", s)
 	}
-	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || k.Partitions != 6 || k.ReplicationFactor != 7 {
+	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || !k.AcceptLoss || k.Partitions != 6 || k.ReplicationFactor != 7 {
 		t.Errorf("kafka %+v", k)
 	}
 	if got, want := c.ClickHouse, (ClickHouse{"c:4", "clickhouse://h:9000", "db", "lib", 8}); got != want {

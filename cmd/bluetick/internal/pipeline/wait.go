@@ -63,9 +63,10 @@ func kafkaAway(err error) bool {
 
 func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.ClassPermanent }
 
-// ensureTopics waits for Kafka, creates what is missing and checks all.
-func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, brokers []string) (report topics.Report, err error) {
-	err = waitFor(ctx, log, "Kafka at "+strings.Join(brokers, ", "), cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
+// ensureTopics waits for Kafka, creates what is missing and checks all. at says
+// where Kafka is, for the error.
+func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, at string) (report topics.Report, err error) {
+	err = waitFor(ctx, log, "Kafka "+at, cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
 		report, err = topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{
 			Create: true, ReplicationFactor: cfg.Kafka.ReplicationFactor,
 		})
