@@ -401,3 +401,14 @@ func TestLeftOut(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingToCompare: where no epoch counts there is no answer, not a good one.
+func TestNothingToCompare(t *testing.T) {
+	conn := database(t)
+	if err := conn.Exec(t.Context(), "TRUNCATE TABLE epochs"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(t.Context(), conn, eventsDays, start()); err == nil {
+		t.Errorf("no error without an epoch: %+v", r)
+	}
+}
