@@ -33,9 +33,13 @@ Works while bluetick runs on the data folder and when it does not.`
 func (c *auditCmd) Run(ctx context.Context) error {
 	var report audit.Report
 	err := c.asking(ctx, func(conn driver.Conn) error {
-		days, err := clickhouse.TTLDays(ctx, conn, "events")
+		var kept audit.Kept
+		var err error
+		if kept.EventsDays, err = clickhouse.TTLDays(ctx, conn, "events"); err == nil {
+			kept.PanesDays, err = clickhouse.TTLDays(ctx, conn, "panes")
+		}
 		if err == nil {
-			report, err = audit.Run(ctx, conn, days, pipeline.Wall())
+			report, err = audit.Run(ctx, conn, kept, pipeline.Wall())
 		}
 		return pipeline.Remedy(err)
 	})
