@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,6 +61,11 @@ func TestKillAndRestart(t *testing.T) {
 		t.Errorf("audit after a second start: %s, %v", out, err)
 	}
 	s.stop()
+	var exit *exec.ExitError
+	out, err := command(t, bin, "audit", "--data", filepath.Join(t.TempDir(), "none"))
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Errorf("audit of an empty folder: %s, %v, want exit code 2", out, err)
+	}
 }
 
 // askWithDriver reads as anybody may, with the driver, over the port.

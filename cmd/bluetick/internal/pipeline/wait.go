@@ -78,10 +78,12 @@ func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kad
 // migrate waits for ClickHouse and brings the database to the schema of this
 // build. It returns the migrations it applied.
 func migrate(ctx context.Context, cfg *Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
+	ttl := sinkch.TTL{
+		EventsDays: cfg.ClickHouse.EventsTTLDays, PanesDays: cfg.ClickHouse.PanesTTLDays, RatesDays: cfg.ClickHouse.RatesTTLDays,
+		DeadLettersDays: deadLettersDays,
+	}
 	err = waitFor(ctx, log, "ClickHouse at "+strings.Join(opts.Addr, ", "), cfg.StartTimeout, clickhouseAway, func(ctx context.Context) error {
-		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{
-			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays, DeadLettersDays: deadLettersDays}, Epoch: epoch, Now: now,
-		})
+		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{Options: opts, TTL: ttl, Epoch: epoch, Now: now})
 		applied = append(applied, done...)
 		return Remedy(err)
 	})
