@@ -78,6 +78,7 @@ sink: {accept_gap: true}
 metrics: {listen: "m:5"}
 alerts:
   false_alarms: 9 per account per 30d
+  max_series: 10
   rules: [{name: r, metric: open_rate, wrong: below, groupings: [campaign], tiers: [{age: 24h, severity: info, benchmark: baseline, benchmark_age: 1h}], false_alarms: 1 per account per 30d}]
   webhooks: [{name: w, url: "https://h", secret: "whsec_x"}]
 `))
@@ -110,7 +111,7 @@ alerts:
 		t.Errorf("clickhouse %+v, want %+v", got, want)
 	}
 	a := c.Alerts
-	if a.FalseAlarms != "9 per account per 30d" || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||
+	if a.FalseAlarms != "9 per account per 30d" || a.MaxSeries != 10 || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||
 		a.Webhooks[0].Name != "w" || a.Webhooks[0].URL != "https://h" || a.Webhooks[0].Secret != "whsec_x" {
 		t.Errorf("alerts %+v", a)
 	}
