@@ -172,8 +172,8 @@ func decidedRow(r task.Row) (tasktest.Row, bool) {
 
 type nobody struct{}
 
-func (nobody) Name() string                                        { return "nobody" }
-func (nobody) Notify(context.Context, receiver.Notification) error { return nil }
+func (nobody) Name() string                                      { return "nobody" }
+func (nobody) Send(context.Context, receiver.Notification) error { return nil }
 
 func inEpoch(t testing.TB, r task.Record, epoch uint32) task.Record {
 	t.Helper()

@@ -32,16 +32,16 @@ func newPlaces(limit int) places { return places{limit: limit, of: map[string]*s
 
 // takesPlace tells the series that are bounded. An account has one of its own
 // per rule, and it is the last one to go blind on.
-func (a seriesID) takesPlace() bool { return a.id.Grouping != schemas.GroupAccount }
+func (a seriesID) takesPlace() bool { return a.of.Grouping != schemas.GroupAccount }
 
 func (p *places) enter(s *series) {
 	if !s.takesPlace() {
 		return
 	}
-	of := p.of[s.id.Account]
+	of := p.of[s.of.Account]
 	if of == nil {
 		of = &share{}
-		p.of[s.id.Account] = of
+		p.of[s.of.Account] = of
 	}
 	of.size++
 	p.taken++
@@ -50,7 +50,7 @@ func (p *places) enter(s *series) {
 }
 
 func (p *places) leave(s *series) {
-	of := p.of[s.id.Account]
+	of := p.of[s.of.Account]
 	if of == nil || !s.takesPlace() {
 		return
 	}
@@ -59,13 +59,13 @@ func (p *places) leave(s *series) {
 	}
 	p.taken--
 	if of.size--; of.size == 0 {
-		delete(p.of, s.id.Account)
+		delete(p.of, s.of.Account)
 	}
 }
 
 // wait puts a series among those that may have to give way, unless it is there.
 func (p *places) wait(s *series) {
-	if of := p.of[s.id.Account]; of != nil && s.takesPlace() && s.place == 0 {
+	if of := p.of[s.of.Account]; of != nil && s.takesPlace() && s.place == 0 {
 		s.queuedAt = s.lastAt()
 		heap.Push(&of.queue, s)
 	}
@@ -171,8 +171,8 @@ func (q *queue) longestIdle() *series {
 func (f *fold) admit(id seriesID, p *plan, age Age, at int64) (*series, error) {
 	var leaver *series
 	if id.takesPlace() && f.places.taken >= f.places.limit {
-		if leaver = f.places.leaver(id.id.Account); leaver == nil {
-			f.refuse(id.id.Account)
+		if leaver = f.places.leaver(id.of.Account); leaver == nil {
+			f.refuse(id.of.Account)
 			return nil, nil
 		}
 	}

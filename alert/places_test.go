@@ -122,7 +122,7 @@ func TestWhoGivesWay(t *testing.T) {
 			}
 			got := ""
 			if s := p.leaver(c.newcomer); s != nil {
-				got = s.id.Account + "/" + s.id.Campaign
+				got = s.of.Account + "/" + s.of.Campaign
 			}
 			if got != c.want {
 				t.Errorf("%q gives way, want %q", got, c.want)
@@ -281,7 +281,7 @@ func TestLowerLimitAfterRestart(t *testing.T) {
 			}
 		}
 	}, seriesID.compare) {
-		left = append(left, id.id.Account+"/"+id.id.Campaign)
+		left = append(left, id.of.Account+"/"+id.of.Campaign)
 	}
 	if got := strings.Join(left, " "); got != "large/16 large/17 large/18 large/19 small/x" {
 		t.Errorf("watched: %s", got)

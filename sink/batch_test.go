@@ -37,7 +37,7 @@ func tables(f Frozen) string {
 
 func TestBatch(t *testing.T) {
 	limits := Limits{Rows: 3, Bytes: 1 << 20}
-	t.Run("one event is a row of events, an opt-out also of opt_outs", func(t *testing.T) {
+	t.Run("one event is a row of events, an opt-out also of opt_out_events", func(t *testing.T) {
 		b := Batch{Limits: limits}
 		b.Add(eventRecord(1, 7, anEvent(1, schemas.TypeSent)))
 		b.Add(eventRecord(1, 9, anEvent(2, schemas.TypeOptedOut)))
@@ -46,7 +46,7 @@ func TestBatch(t *testing.T) {
 			t.Error("three records of three are not full")
 		}
 		f := b.Take()
-		if got := tables(f); got != "events:3 opt_outs:4" {
+		if got := tables(f); got != "events:3 opt_out_events:4" {
 			t.Errorf("got %s", got)
 		}
 		if f.Token != "0:4-4,1:7-9" || f.Next[0] != 5 || f.Next[1] != 10 || f.Records != 3 {

@@ -163,7 +163,7 @@ func TestCrashes(t *testing.T) {
 	}{
 		"events":             {"SELECT count() FROM events FINAL", 300},
 		"different events":   {"SELECT uniqExact(event_id) FROM events", 300},
-		"opt-outs":           {"SELECT count() FROM opt_outs FINAL WHERE is_out", 30},
+		"opt-outs":           {"SELECT count() FROM opt_outs WHERE is_out", 30},
 		"panes":              {"SELECT count() FROM panes FINAL", uint64(len(panes))},
 		"rates":              {"SELECT count() FROM rates FINAL", 20},
 		"alerts":             {"SELECT count() FROM alerts FINAL", 1},
