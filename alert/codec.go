@@ -25,7 +25,7 @@ const (
 func prefixed(kind byte, k schemas.Key) []byte { return append([]byte{kind}, k[:]...) }
 
 func (a seriesID) key() []byte {
-	return prefixed(kindSeries, schemas.DigestKey(a.rule, a.id.Account, string(a.id.Grouping), a.id.Key().String()))
+	return prefixed(kindSeries, schemas.DigestKey(a.rule, a.of.Account, string(a.of.Grouping), a.of.Key().String()))
 }
 
 // stateVersion is the first byte of every value; another layout is another
@@ -36,7 +36,7 @@ const stateVersion = 1
 func (s *series) encode() []byte {
 	b := []byte{stateVersion}
 	for _, v := range []string{
-		s.rule, s.id.Account, string(s.id.Grouping), string(s.id.Channel), s.id.Sender, s.id.Campaign, s.id.Variant,
+		s.rule, s.of.Account, string(s.of.Grouping), string(s.of.Channel), s.of.Sender, s.of.Campaign, s.of.Variant,
 		string(s.incident.Severity), string(s.settledSeverity),
 	} {
 		b = statecodec.AppendText(b, v)
@@ -89,8 +89,8 @@ func decodeSeries(b []byte) (*series, error) {
 	r := statecodec.NewReader(b)
 	r.Format(stateVersion)
 	s := &series{}
-	s.rule, s.id.Account, s.id.Grouping = r.Text(), r.Text(), schemas.Grouping(r.Text())
-	s.id.Channel, s.id.Sender, s.id.Campaign, s.id.Variant = schemas.Channel(r.Text()), r.Text(), r.Text(), r.Text()
+	s.rule, s.of.Account, s.of.Grouping = r.Text(), r.Text(), schemas.Grouping(r.Text())
+	s.of.Channel, s.of.Sender, s.of.Campaign, s.of.Variant = schemas.Channel(r.Text()), r.Text(), r.Text(), r.Text()
 	s.incident.Severity, s.settledSeverity = schemas.Severity(r.Text()), schemas.Severity(r.Text())
 	s.active = r.Bool()
 	s.incident.OpenedAt, s.incident.ChangedAt, s.incident.AnnouncedAt = r.Int(), r.Int(), r.Int()

@@ -79,9 +79,11 @@ type Deps struct {
 	// Speed is how fast that clock runs at present; nil means 1, real time. It
 	// widens what counts as too old to notify.
 	Speed func() float64
-	// Receivers get every notification, in this order.
+	// Receivers get every notification, all at the same time.
 	Receivers []receiver.Receiver
-	Log       *slog.Logger
+	// Limits bound the telling; zero means receiver.DefaultLimits.
+	Limits receiver.Limits
+	Log    *slog.Logger
 }
 
 func (d Deps) validate() error {
@@ -97,6 +99,13 @@ func (d Deps) validate() error {
 		seen[r.Name()] = true
 	}
 	return errors.Join(errs...)
+}
+
+func (d Deps) limits() receiver.Limits {
+	if d.Limits == (receiver.Limits{}) {
+		return receiver.DefaultLimits()
+	}
+	return d.Limits
 }
 
 // tooOldAfter is how long after its `at` a transition is still worth telling.

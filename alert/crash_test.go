@@ -171,8 +171,8 @@ func TestProtocol(t *testing.T) {
 
 type nobody struct{}
 
-func (nobody) Name() string                                        { return "nobody" }
-func (nobody) Notify(context.Context, receiver.Notification) error { return nil }
+func (nobody) Name() string                                      { return "nobody" }
+func (nobody) Send(context.Context, receiver.Notification) error { return nil }
 
 func inEpoch(t testing.TB, r task.Record, epoch uint32) task.Record {
 	t.Helper()

@@ -13,7 +13,7 @@
 // # How
 //
 // Each minute's cohort of a series is judged once at each of the rule's ages
-// (fold.go), by a sequential test per age and tier (test.go). What the tests say
+// (fold.go), by a sequential test per age and tier (statistic.go). What the tests say
 // moves one incident per (rule, series): inactive → firing → resolved
 // (incident.go). Each transition is an absolute, versioned row in `alerts`.
 //
@@ -21,9 +21,9 @@
 //
 //  1. Apply decides a transition at offset o and puts it into the outbox.
 //  2. Drain emits its row, version 2·o; the runtime waits for the acknowledgement.
-//  3. Act shows it to the receivers and returns the row again as notified,
-//     version 2·o+1, or a dead letter for each receiver that gave up; the
-//     runtime waits for that acknowledgement.
+//  3. Act shows it to all receivers side by side (receiver.Tell) and returns the
+//     row again as notified, version 2·o+1, or a dead letter for each receiver
+//     that gave up; the runtime waits for that acknowledgement.
 //  4. Save and the checkpoint: the outbox in it is what has not passed step 3.
 //
 // What a crash leaves: before 2, nothing, and the same record decides the same

@@ -158,7 +158,7 @@ func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset 
 	// A row of this `at` means that roll-up closed every minute before it: the
 	// incident sees those first, with the cohorts it had then.
 	f.pass(s, c.at-60, offset)
-	group := accountRule{id.id.Account, id.rule}
+	group := accountRule{id.of.Account, id.rule}
 	if !s.active {
 		s.active = true
 		f.active[group]++
@@ -204,10 +204,10 @@ func (f *fold) plan(rule string, channel schemas.Channel) *plan {
 
 // parent is the severity of the account's own incident of the same rule.
 func (f *fold) parent(s *series) schemas.Severity {
-	if s.id.Grouping == schemas.GroupAccount {
+	if s.of.Grouping == schemas.GroupAccount {
 		return ""
 	}
-	p := f.firing[seriesID{s.rule, schemas.Series{Account: s.id.Account, Grouping: schemas.GroupAccount}}]
+	p := f.firing[seriesID{s.rule, schemas.Series{Account: s.of.Account, Grouping: schemas.GroupAccount}}]
 	if p == nil {
 		return ""
 	}
@@ -247,7 +247,7 @@ func (f *fold) pass(s *series, to, offset int64) {
 	for s.incident.Firing() && s.minute < to {
 		s.minute += 60
 		ob := Observation{At: s.minute, Minute: true, IdleFor: s.minute - s.lastAt(), Parent: f.parent(s)}
-		p := f.plan(s.rule, s.id.Channel)
+		p := f.plan(s.rule, s.of.Channel)
 		if p == nil {
 			ob.Removed = true
 		} else {
@@ -275,7 +275,7 @@ func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transit
 	if !next.Firing() {
 		row.State, openedAt = schemas.StateResolved, s.incident.OpenedAt
 	}
-	row.Epoch, row.Rule, row.Series, row.OpenedAt, row.At = f.src.Epoch, s.rule, s.id, openedAt, at
+	row.Epoch, row.Rule, row.Series, row.OpenedAt, row.At = f.src.Epoch, s.rule, s.of, openedAt, at
 	row.Reason, row.Version, row.DClock = string(reason), 2*offset, f.dClock
 	if reason == ReasonSuppressed {
 		row.Notified, row.Version = true, row.Version+1
@@ -320,7 +320,7 @@ func (f *fold) sweep(minute int64) {
 		idle := minute - s.lastAt()
 		if s.active && idle >= activeFor {
 			s.active = false
-			f.active[accountRule{id.id.Account, id.rule}]--
+			f.active[accountRule{id.of.Account, id.rule}]--
 			f.dirty[id] = struct{}{}
 		}
 		if idle >= forgetAfter && !s.incident.Firing() {
@@ -379,12 +379,12 @@ func (f *fold) load() error {
 		if s, bad = decodeSeries(value); bad != nil {
 			return false
 		}
-		if p := f.plan(s.rule, s.id.Channel); p != nil {
+		if p := f.plan(s.rule, s.of.Channel); p != nil {
 			s.bind(p)
 		}
 		f.series[s.seriesID] = s
 		if s.active {
-			f.active[accountRule{s.id.Account, s.rule}]++
+			f.active[accountRule{s.of.Account, s.rule}]++
 		}
 		if s.incident.Firing() {
 			f.firing[s.seriesID] = s

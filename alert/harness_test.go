@@ -42,7 +42,7 @@ type recorder struct {
 
 func (r *recorder) Name() string { return "recorder" }
 
-func (r *recorder) Notify(_ context.Context, n receiver.Notification) error {
+func (r *recorder) Send(_ context.Context, n receiver.Notification) error {
 	if r.fail != nil {
 		if err := r.fail(n); err != nil {
 			return err

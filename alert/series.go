@@ -68,15 +68,15 @@ func (p *plan) age(a Age) *agePlan {
 // seriesID names the state of one (rule, series).
 type seriesID struct {
 	rule string
-	id   schemas.Series
+	of   schemas.Series
 }
 
 func (a seriesID) compare(b seriesID) int {
 	return cmp.Or(
-		cmp.Compare(a.rule, b.rule), cmp.Compare(a.id.Account, b.id.Account),
-		cmp.Compare(a.id.Grouping, b.id.Grouping), cmp.Compare(a.id.Channel, b.id.Channel),
-		cmp.Compare(a.id.Sender, b.id.Sender), cmp.Compare(a.id.Campaign, b.id.Campaign),
-		cmp.Compare(a.id.Variant, b.id.Variant),
+		cmp.Compare(a.rule, b.rule), cmp.Compare(a.of.Account, b.of.Account),
+		cmp.Compare(a.of.Grouping, b.of.Grouping), cmp.Compare(a.of.Channel, b.of.Channel),
+		cmp.Compare(a.of.Sender, b.of.Sender), cmp.Compare(a.of.Campaign, b.of.Campaign),
+		cmp.Compare(a.of.Variant, b.of.Variant),
 	)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/meter"
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
@@ -154,8 +155,8 @@ func (r *refusal) Unwrap() error { return r.err }
 // doubles the pause from 100 ms to 10 s: quick over a restart, no storm over an
 // outage.
 func (w *writer) retry(ctx context.Context, what string, do func(context.Context) error) error {
-	const least, most = 100 * time.Millisecond, 10 * time.Second
-	for pause := least; ; pause = min(2*pause, most) {
+	pauses := retry.Backoff{Least: 100 * time.Millisecond, Most: 10 * time.Second}
+	for {
 		attempt, cancel := context.WithTimeout(ctx, w.cfg.InsertTimeout)
 		err := do(attempt)
 		cancel()
@@ -170,13 +171,10 @@ func (w *writer) retry(ctx context.Context, what string, do func(context.Context
 		if class == clickhouse.ClassPermanent {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		pause := pauses.Next()
 		w.log.Warn("will try again", "what", what, "err", err, "class", class, "after", pause, slog.String("remedy", "check that ClickHouse and Kafka answer"))
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("%s: %w", what, errors.Join(err, context.Cause(ctx)))
+		if stopped := retry.Pause(ctx, pause); stopped != nil {
+			return fmt.Errorf("%s: %w", what, errors.Join(err, stopped))
 		}
 	}
 }

@@ -266,7 +266,7 @@ func (f *Fold) count(t *tuple, home day) error {
 func (f *Fold) write(k schemas.Key, h uint64, home day) {
 	isNew := f.old.home == nil
 	orphan, wasOrphan := !f.after.known, !isNew && !f.before.known
-	f.messages.put(k, h, f.old.home, home, wasOrphan, orphan, f.value)
+	f.messages.put(k, h, lodging{from: f.old.home, to: home, wasOrphan: wasOrphan, orphan: orphan}, f.value)
 	if isNew {
 		f.stats.live.Add(1)
 	}

@@ -136,7 +136,7 @@ func deriveMutants() map[string]func(*rules) {
 		}
 	}
 	return map[string]func(*rules){
-		"dispatched alone is no orphan": func(r *rules) {
+		"dispatched alone is not an orphan": func(r *rules) {
 			r.derive = func(s *State) outcome {
 				if s.seen == 1<<factDispatched {
 					return outcome{known: true, send: s.at[factDispatched]}

@@ -13,14 +13,16 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// Receiver takes notifications. The alert fold calls it from one goroutine per
-// partition, so implementations must be safe for concurrent use.
+// Receiver takes notifications. Every partition of the alert fold calls it, so
+// implementations must be safe for concurrent use.
 type Receiver interface {
 	// Name is the receiver's name in metrics and dead letters.
 	Name() string
-	// Notify hands n over. It returns when the other side has taken it, when it
-	// never will (an *Error), or when ctx ends. It bounds its own time.
-	Notify(ctx context.Context, n Notification) error
+	// Send makes one attempt to hand n over, within the time of ctx. nil means
+	// that the other side has taken it. An error may pass with another attempt,
+	// unless it is an *Error: then this one was the last. A *Busy says when to try
+	// again. The text of no error holds a URL or a secret.
+	Send(ctx context.Context, n Notification) error
 }
 
 // Reason is the closed word for why a notification was given up.
@@ -37,7 +39,8 @@ const (
 // Error says that a receiver gave a notification up. Its text holds no URL and
 // no secret: both may be the way in.
 type Error struct {
-	Reason   Reason
+	Reason Reason
+	// Attempts made; Tell counts them.
 	Attempts int
 	Err      error
 }
@@ -49,6 +52,18 @@ func (e *Error) Error() string {
 
 // Unwrap returns the last attempt's error.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Busy is the error of a receiver that asks for a pause before the next attempt.
+type Busy struct {
+	After time.Duration
+	Err   error
+}
+
+// Error describes the attempt.
+func (b *Busy) Error() string { return fmt.Sprintf("%v (try again after %s)", b.Err, b.After) }
+
+// Unwrap returns the attempt's error.
+func (b *Busy) Unwrap() error { return b.Err }
 
 // Notification is what is said about one transition of an incident. Times are
 // UTC; rates are fractions.

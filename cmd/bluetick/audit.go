@@ -11,6 +11,7 @@ import (
 
 	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/audit"
+	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
 // auditCmd compares panes with v_messages.
@@ -30,8 +31,11 @@ Works while bluetick runs on the data folder and when it does not.`
 // Run executes the command.
 func (c *auditCmd) Run(ctx context.Context) error {
 	var report audit.Report
-	err := c.asking(ctx, func(conn driver.Conn) (err error) {
-		report, err = audit.Run(ctx, conn, pipeline.Wall())
+	err := c.asking(ctx, func(conn driver.Conn) error {
+		days, err := clickhouse.TTLDays(ctx, conn, "events")
+		if err == nil {
+			report, err = audit.Run(ctx, conn, days, pipeline.Wall())
+		}
 		return pipeline.Remedy(err)
 	})
 	if err != nil {

@@ -228,7 +228,7 @@ func (h *history) insertEvents(t *testing.T, conn driver.Conn) {
 
 func run(t *testing.T, conn driver.Conn) Report {
 	t.Helper()
-	r, err := Run(context.WithoutCancel(t.Context()), conn, start().Add(60*24*time.Hour))
+	r, err := Run(context.WithoutCancel(t.Context()), conn, eventsDays, start().Add(60*24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +427,7 @@ func TestLeftOut(t *testing.T) {
 		h.add(0, event("a", schemas.TypeSent, at(0)))
 		h.insertEvents(t, conn)
 		insert(t, conn, h.panes(h.end()), progress(h.end(), h.end()))
-		r, err := Run(t.Context(), conn, start().AddDate(0, 0, eventsDays-schemas.MemoryDays+1))
+		r, err := Run(t.Context(), conn, eventsDays, start().AddDate(0, 0, eventsDays-schemas.MemoryDays+1))
 		if err != nil {
 			t.Fatal(err)
 		}

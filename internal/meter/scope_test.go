@@ -86,7 +86,7 @@ func TestRegisterRefuses(t *testing.T) {
 		name     string
 		register func(*Scope)
 	}{
-		{"a series of somebody who is no scope", func(s *Scope) { Register(s, counter("foreign", "")).Inc() }},
+		{"a series of an owner that is not a scope", func(s *Scope) { Register(s, counter("foreign", "")).Inc() }},
 		{"other labels under one name", func(s *Scope) { Register(s, counter("known", "0")).Inc() }},
 		{"another kind under one name", func(s *Scope) {
 			Register(s, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "known", Help: "h"}, nil)).WithLabelValues().Inc()

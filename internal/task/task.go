@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/meter"
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/internal/store"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -163,12 +164,8 @@ func (t *task) pause(ctx context.Context, why error) error {
 	if err := t.trouble(ctx, why); err != nil {
 		return err
 	}
-	timer := time.NewTimer(retryPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	// That it was cut short is for the loop to see.
+	_ = retry.Pause(ctx, retryPause)
 	return nil
 }
 

@@ -138,7 +138,7 @@ func TestScreenModel(t *testing.T) {
 	}
 }
 
-// TestTerminalEndsWithItsContext: a stop of the process is no error of the view.
+// TestTerminalEndsWithItsContext: a stop of the process is not an error of the view.
 func TestTerminalEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	take := func(context.Context) snapshot { cancel(); return goodDay() }

@@ -51,7 +51,7 @@ func Default() Config {
 	}
 }
 
-// Load reads the file at path over the defaults; "" is no file.
+// Load reads the file at path over the defaults; "" means no file.
 func Load(path string) (Config, error) {
 	c := Default()
 	if err := config.Load(path, &c); err != nil {
@@ -79,7 +79,7 @@ func (c *Config) Finish(env func(string) string) error {
 func (c *Config) ForAsking() {
 	c.Sources, c.Alerts.Webhooks, c.Pepper = nil, nil, ""
 	if c.Log.Level == "info" {
-		c.Log.Level = "warn" // state changes of an engine opened to be asked are no news
+		c.Log.Level = "warn" // state changes of an engine opened to be asked are not news
 	}
 }
 

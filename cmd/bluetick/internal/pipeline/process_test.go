@@ -147,7 +147,7 @@ func TestStartServeStopAndGoOn(t *testing.T) {
 	if got := get(t, "http://"+said.Metrics+"/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz %d", got)
 	}
-	for _, stage := range []string{schemas.StageMessage, schemas.StageRollup, StageAlert} {
+	for _, stage := range []string{schemas.StageMessage, schemas.StageRollup, schemas.StageAlert} {
 		if got := p.Status(stage); len(got) != 1 || got[0].Partition != 0 {
 			t.Errorf("status of %s: %+v", stage, got)
 		}

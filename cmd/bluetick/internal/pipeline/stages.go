@@ -16,9 +16,6 @@ import (
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// StageAlert is the alert fold's name in metrics and states.
-const StageAlert = "alert"
-
 // startFold runs a stage of folds and returns when its states are open.
 func (p *Process) startFold(ctx context.Context, cfg task.StageConfig, fold task.NewFold) error {
 	cfg.Epoch, cfg.StateDir, cfg.Embedded = epoch, p.root.State(), p.cfg.Kafka.Embedded()
@@ -76,7 +73,7 @@ func (p *Process) startAlert(ctx context.Context) error {
 		receivers = append(receivers, hook)
 	}
 	return p.startFold(ctx, task.StageConfig{
-		Stage: StageAlert, Input: schemas.TopicRates, Logic: alert.Logic,
+		Stage: schemas.StageAlert, Input: schemas.TopicRates, Logic: alert.Logic,
 	}, alert.NewFold(cfg, alert.Deps{Now: p.times.Now, Speed: p.times.Speed, Receivers: receivers, Log: p.log}))
 }
 

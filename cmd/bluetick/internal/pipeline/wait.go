@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
@@ -22,11 +23,11 @@ import (
 // once, and the servers are rarely first. The error names who did not answer
 // and how it failed last.
 func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Duration, away func(error) bool, try func(context.Context) error) error {
-	const least, most = 250 * time.Millisecond, 5 * time.Second
+	pauses := retry.Backoff{Least: 250 * time.Millisecond, Most: 5 * time.Second}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var last error
-	for pause := least; ; pause = min(2*pause, most) {
+	for {
 		err := try(ctx)
 		if err == nil || !away(err) {
 			return err
@@ -35,14 +36,11 @@ func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Durat
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
+		pause := pauses.Next()
 		if ctx.Err() == nil {
 			log.Warn("waiting for "+who, "err", err, "again_after", pause)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if retry.Pause(ctx, pause) != nil {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return errors.New("stopped while waiting for " + who)
 			}
