@@ -12,11 +12,13 @@ import (
 // Keys of the fold's state: one byte of kind, then
 //
 //	s | digest of (rule, series)  → series
+//	q | digest of (rule, series)  → series put aside, without evidence
 //	o | position                  → transition whose notification is pending
 //	t | incident key              → one byte: somebody was told that it fires
 //	m                             → meta
 const (
 	kindSeries  = 's'
+	kindAside   = 'q'
 	kindPending = 'o'
 	kindTold    = 't'
 	kindMeta    = 'm'
@@ -24,8 +26,12 @@ const (
 
 func prefixed(kind byte, k schemas.Key) []byte { return append([]byte{kind}, k[:]...) }
 
-func (a seriesID) key() []byte {
-	return prefixed(kindSeries, schemas.DigestKey(a.rule, a.of.Account, string(a.of.Grouping), a.of.Key().String()))
+func (a seriesID) key() []byte { return prefixed(kindSeries, a.digest()) }
+
+func (a seriesID) asideKey() []byte { return prefixed(kindAside, a.digest()) }
+
+func (a seriesID) digest() schemas.Key {
+	return schemas.DigestKey(a.rule, a.of.Account, string(a.of.Grouping), a.of.Key().String())
 }
 
 // stateVersion is the first byte of every value; another layout is another

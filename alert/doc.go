@@ -43,6 +43,9 @@
 //   - N4 rows of one incident with equal versions are equal.
 //   - N5 the end of an incident is told only if it was told, or tried, that it
 //     fires.
+//   - N6 which series are watched is a function of the log and the configuration
+//     alone, and an account that holds no more than its share of the places loses
+//     none to another (places.go).
 //
 // The configuration is read anew at every start: a test whose reference changed
 // starts anew, and an incident whose rule is gone is resolved.

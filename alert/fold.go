@@ -24,6 +24,9 @@ const activeFor = 24 * 3600
 // sweepEvery is how often, in seconds of event time, series are looked through.
 const sweepEvery = 3600
 
+// forgetEvery is the same for series put aside, which are read from the disk.
+const forgetEvery = 24 * 3600
+
 // NewFold returns what opens the alert fold on the state of one partition. A
 // mistake in cfg or deps is the error of every fold it opens.
 func NewFold(cfg Config, deps Deps) task.NewFold {
@@ -47,7 +50,7 @@ func NewFold(cfg Config, deps Deps) task.NewFold {
 			log:    deps.Log.With("component", "alert", "partition", src.Partition),
 			plans:  channelPlans{},
 			series: map[seriesID]*series{}, firing: map[seriesID]*series{}, dirty: map[seriesID]struct{}{},
-			active: map[accountRule]int{},
+			active: map[accountRule]int{}, places: newPlaces(cfg.MaxSeries),
 		}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
@@ -80,6 +83,7 @@ type fold struct {
 	// series per account and rule count in the threshold.
 	firing map[seriesID]*series
 	active map[accountRule]int
+	places places
 	dirty  map[seriesID]struct{}
 	// full is whether the limit of series has been reported.
 	full bool
@@ -100,7 +104,7 @@ func (f *fold) Apply(r task.Record) error {
 		}
 		if rate.Epoch == f.src.Epoch {
 			f.dClock = max(f.dClock, min(rate.DClock, r.Timestamp))
-			f.rate(&rate, r.Offset)
+			return f.rate(&rate, r.Offset)
 		}
 	case schemas.SchemaProgress:
 		p, err := schemas.DecodeProgress(r.Value)
@@ -119,9 +123,9 @@ func (f *fold) Apply(r task.Record) error {
 // rate puts a minute's cohort to the tests of every rule that watches its
 // series at its age. Other windows overlap, and a test fed with the same
 // messages again and again alarms on any day.
-func (f *fold) rate(rate *schemas.Rate, offset int64) {
+func (f *fold) rate(rate *schemas.Rate, offset int64) error {
 	if rate.Window != 60 {
-		return
+		return nil
 	}
 	for i := range f.cfg.Rules {
 		r := &f.cfg.Rules[i]
@@ -134,26 +138,26 @@ func (f *fold) rate(rate *schemas.Rate, offset int64) {
 			continue
 		}
 		if n, k, ok := p.metric.counts(&rate.Totals); ok {
-			f.judge(p, ap, rate, cohort{rate.At, n, k}, offset)
+			if err := f.judge(p, ap, rate, cohort{rate.At, n, k}, offset); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
-func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset int64) {
+func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset int64) error {
 	id := seriesID{p.rule.Name, rate.Series}
 	s := f.series[id]
 	if s == nil {
-		if len(f.series) >= f.cfg.MaxSeries {
-			f.refuse()
-			return
+		var err error
+		if s, err = f.admit(id, p, ap.age, c.at); s == nil {
+			return err
 		}
-		s = &series{seriesID: id}
-		s.bind(p)
-		f.series[id] = s
 	}
 	a := s.age(ap.age)
 	if c.at <= a.lastAt {
-		return
+		return nil
 	}
 	// A row of this `at` means that roll-up closed every minute before it: the
 	// incident sees those first, with the cohorts it had then.
@@ -167,25 +171,16 @@ func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset 
 	logA := p.rule.FalseAlarms.LogThreshold(f.active[group] * len(p.rule.Tiers))
 	t := s.consume(a, p.rule.Wrong, c, logA)
 	if t == nil {
-		return
+		return nil
 	}
 	next, reason := s.incident.Next(Observation{At: c.at, Alarm: t.severity, Parent: f.parent(s)})
 	if reason == ReasonNone {
-		return
+		return nil
 	}
 	row := schemas.Transition{Metric: p.rule.Metric, Severity: t.severity, Threshold: logA}
 	p.cite(&row, ap.age, t.severity)
 	f.turn(s, next, reason, row, c.at, offset)
-}
-
-// refuse reports the limit of series once and counts every cohort.
-func (f *fold) refuse() {
-	f.meters.refusedSeries.Inc()
-	if !f.full {
-		f.full = true
-		f.log.Warn("too many series to watch, further ones are not judged", "series", len(f.series),
-			"remedy", "raise max_series or use more partitions")
-	}
+	return nil
 }
 
 // plan is the rule made ready for a channel, or nil if no such rule is
@@ -230,10 +225,14 @@ func (f *fold) progress(p *schemas.Progress, offset int64) error {
 	for _, id := range f.firingIDs() {
 		f.pass(f.firing[id], minute, offset)
 	}
-	if minute/sweepEvery != was/sweepEvery {
-		f.sweep(minute)
+	if minute/sweepEvery == was/sweepEvery {
+		return nil
 	}
-	return nil
+	f.sweep(minute)
+	if minute/forgetEvery == was/forgetEvery {
+		return nil
+	}
+	return f.forgetAside(minute)
 }
 
 // firingIDs are the open incidents in order, accounts before their campaigns.
@@ -297,6 +296,7 @@ func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transit
 	} else {
 		s.settle()
 		delete(f.firing, s.seriesID)
+		f.places.wait(s)
 	}
 	f.dirty[s.seriesID] = struct{}{}
 	f.push(row)
@@ -318,12 +318,11 @@ func (f *fold) countFiring(rule string) {
 func (f *fold) sweep(minute int64) {
 	for id, s := range f.series {
 		idle := minute - s.lastAt()
-		if s.active && idle >= activeFor {
-			s.active = false
-			f.active[accountRule{id.of.Account, id.rule}]--
-			f.dirty[id] = struct{}{}
+		if idle >= activeFor {
+			f.idle(s)
 		}
 		if idle >= forgetAfter && !s.incident.Firing() {
+			f.places.leave(s)
 			f.st.Delete(id.key())
 			delete(f.series, id)
 			delete(f.dirty, id)
@@ -334,7 +333,17 @@ func (f *fold) sweep(minute int64) {
 			delete(f.active, group)
 		}
 	}
-	f.full = len(f.series) >= f.cfg.MaxSeries
+	f.full = false
+	f.meters.watched.Set(float64(f.places.taken))
+}
+
+// idle takes a series out of its account's threshold.
+func (f *fold) idle(s *series) {
+	if s.active {
+		s.active = false
+		f.active[accountRule{s.of.Account, s.rule}]--
+		f.dirty[s.seriesID] = struct{}{}
+	}
 }
 
 // CompleteTo is how far roll-up's complete_to has come: up to there every
@@ -397,6 +406,7 @@ func (f *fold) load() error {
 	if err != nil {
 		return fmt.Errorf("read series: %w", err)
 	}
+	f.fill()
 	for i := range f.cfg.Rules {
 		f.countFiring(f.cfg.Rules[i].Name)
 	}

@@ -98,6 +98,10 @@ type series struct {
 	settledTo       int64
 	settledSeverity schemas.Severity
 	ages            []ageState
+	// Where it stands in the queue of its account, from 1, and what lastAt was
+	// then; 0: not there. Not stored. See places.
+	place    int
+	queuedAt int64
 }
 
 // ageState is what is known of the series at one age.

@@ -207,7 +207,7 @@ func (w *writer) flush(ctx context.Context) error {
 // harmless, also where the attempt before it went through (S4).
 func (w *writer) insert(ctx context.Context, rows clickhouse.Rows, token string) error {
 	table := rows.Table()
-	token = fmt.Sprintf("%s/%s/%s/%s", w.topic, w.topicID, token, table)
+	token = tokenOf(revision, w.topic, w.topicID, token, table)
 	return w.retry(ctx, fmt.Sprintf("insert %s [%s]", table, token), func(ctx context.Context) error {
 		timer := prometheus.NewTimer(w.metrics.duration.WithLabelValues(table))
 		if err := w.deps.Store.Insert(ctx, rows, token); err != nil {

@@ -214,7 +214,7 @@ func (h *history) insertEvents(t *testing.T, conn driver.Conn) {
 
 func run(t *testing.T, conn driver.Conn) Report {
 	t.Helper()
-	r, err := Run(context.WithoutCancel(t.Context()), conn, eventsDays, start().Add(60*24*time.Hour))
+	r, err := Run(context.WithoutCancel(t.Context()), conn, Kept{EventsDays: eventsDays}, start().Add(60*24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +397,7 @@ func TestLeftOut(t *testing.T) {
 		h.add(0, event("a", schemas.TypeSent, at(0)))
 		h.insertEvents(t, conn)
 		insert(t, conn, h.panes(h.end()), progress(h.end(), h.end()))
-		r, err := Run(t.Context(), conn, eventsDays, start().AddDate(0, 0, eventsDays-schemas.MemoryDays+1))
+		r, err := Run(t.Context(), conn, Kept{EventsDays: eventsDays}, start().AddDate(0, 0, eventsDays-schemas.MemoryDays+1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -405,4 +405,66 @@ func TestLeftOut(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 	})
+}
+
+// TestNothingToCompare: where no epoch counts there is no answer, not a good one.
+func TestNothingToCompare(t *testing.T) {
+	conn := database(t)
+	if err := conn.Exec(t.Context(), "TRUNCATE TABLE epochs"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(t.Context(), conn, Kept{EventsDays: eventsDays}, start()); err == nil {
+		t.Errorf("no error without an epoch: %+v", r)
+	}
+}
+
+// TestKept: the first minute that takes part, for every pair of TTLs.
+func TestKept(t *testing.T) {
+	now := start()
+	for name, c := range map[string]struct {
+		kept Kept
+		want time.Time
+	}{
+		"both for ever":           {Kept{}, time.Unix(0, 0)},
+		"events only":             {Kept{EventsDays: 100}, now.AddDate(0, 0, schemas.MemoryDays-100)},
+		"panes only":              {Kept{PanesDays: 100}, now.AddDate(0, 0, -100).Add(time.Hour)},
+		"panes sooner":            {Kept{EventsDays: 400, PanesDays: 90}, now.AddDate(0, 0, -90).Add(time.Hour)},
+		"events sooner":           {Kept{EventsDays: 100, PanesDays: 400}, now.AddDate(0, 0, schemas.MemoryDays-100)},
+		"panes for a single hour": {Kept{PanesDays: 1}, now.Add(-23 * time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := c.kept.oldest(now); got != c.want.Unix() {
+				t.Errorf("got %s, want %s", time.Unix(got, 0).UTC(), c.want.UTC())
+			}
+		})
+	}
+}
+
+// TestPanesPastTTL: what the TTL took away is no difference, what it left is
+// compared.
+func TestPanesPastTTL(t *testing.T) {
+	conn := database(t)
+	h := &history{}
+	for n, day := range []int{0, 1, 30} {
+		key := schemas.MessageKey(schemas.ChannelWhatsApp, "acme", fmt.Sprint(n))
+		h.add(0, schemas.Event{
+			Type: schemas.TypeSent, Channel: schemas.ChannelWhatsApp, Account: "acme", MessageKey: key,
+			OccurredAt: schemas.InstantOf(start().AddDate(0, 0, day)),
+		})
+	}
+	h.insertEvents(t, conn)
+	panes := h.panes(h.end())
+	panes = slices.DeleteFunc(panes, func(p schemas.Pane) bool { return p.Minute == start().Unix() }) // ClickHouse has deleted it
+	insert(t, conn, panes, progress(h.end(), h.end()))
+	now := start().AddDate(0, 0, 40)
+	r, err := Run(t.Context(), conn, Kept{EventsDays: eventsDays, PanesDays: 20}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Differences != 0 || r.Compared != 1 || r.Expired != 2 {
+		t.Errorf("got %+v", r)
+	}
+	if r, err = Run(t.Context(), conn, Kept{EventsDays: eventsDays}, now); err != nil || r.Differences == 0 {
+		t.Errorf("without a TTL the missing pane is no difference: %+v, %v", r, err)
+	}
 }

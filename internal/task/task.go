@@ -98,7 +98,7 @@ func (t *task) step(ctx, work context.Context) error {
 	case actProgress:
 		return t.progress(work)
 	default:
-		return t.poll(ctx, wait)
+		return t.poll(ctx, work, wait)
 	}
 }
 
@@ -116,7 +116,7 @@ func (t *task) load() load {
 }
 
 // poll applies what comes within wait.
-func (t *task) poll(ctx context.Context, wait time.Duration) error {
+func (t *task) poll(ctx, work context.Context, wait time.Duration) error {
 	pctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	fetches := t.consumer.PollRecords(pctx, maxPoll)
@@ -130,7 +130,7 @@ func (t *task) poll(ctx context.Context, wait time.Duration) error {
 			again = retry
 		}
 	}
-	if err := t.apply(fetches); err != nil {
+	if err := t.apply(work, fetches); err != nil {
 		return err
 	}
 	if again != nil {
@@ -139,7 +139,10 @@ func (t *task) poll(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-func (t *task) apply(fetches kgo.Fetches) error {
+// apply folds what was fetched, record by record, and flushes in between
+// whenever the rows that wait reach their bound: one record of the roll-up can
+// close some hundred thousand, and one fetch holds many such records.
+func (t *task) apply(work context.Context, fetches kgo.Fetches) error {
 	var applied int
 	var failed error
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
@@ -152,6 +155,10 @@ func (t *task) apply(fetches kgo.Fetches) error {
 			t.schema = rec.Schema
 			failed = t.machine.Apply(rec)
 			applied++
+			if failed == nil && t.policy.full(t.machine.Rows(), t.machine.LetterBytes()) != "" {
+				failed = t.flush(work)
+				t.dirtyAt = t.wall()
+			}
 		}
 	})
 	t.gauges.received.Add(float64(applied))

@@ -11,6 +11,8 @@ import (
 // TTL says how many days rows are kept; 0 keeps them for ever.
 type TTL struct {
 	EventsDays      int
+	PanesDays       int
+	RatesDays       int
 	DeadLettersDays int
 }
 
@@ -19,7 +21,7 @@ type TTL struct {
 const maxTTLDays = 10_000
 
 func (t TTL) validate() error {
-	for _, d := range []int{t.EventsDays, t.DeadLettersDays} {
+	for _, d := range []int{t.EventsDays, t.PanesDays, t.RatesDays, t.DeadLettersDays} {
 		if d < 0 || d > maxTTLDays {
 			return fmt.Errorf("TTL of %d days: want 0 (keep) to %d", d, maxTTLDays)
 		}

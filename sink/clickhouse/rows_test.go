@@ -102,8 +102,10 @@ func TestBenchmarks(t *testing.T) {
 
 func TestTTL(t *testing.T) {
 	for days, ok := range map[int]bool{-1: false, 0: true, 400: true, maxTTLDays: true, maxTTLDays + 1: false} {
-		if err := (TTL{EventsDays: days}).validate(); (err == nil) != ok {
-			t.Errorf("%d days: %v", days, err)
+		for _, ttl := range []TTL{{EventsDays: days}, {PanesDays: days}, {RatesDays: days}, {DeadLettersDays: days}} {
+			if err := ttl.validate(); (err == nil) != ok {
+				t.Errorf("%+v: %v", ttl, err)
+			}
 		}
 	}
 	if got := ttlClause("occurred_at", 0) + ttlClause("occurred_at", 30); got != "TTL toDateTime(occurred_at) + toIntervalDay(30)\n" {

@@ -31,6 +31,9 @@ func TestDefaultIsValid(t *testing.T) {
 	if !c.Kafka.Embedded() || !c.ClickHouse.Embedded() {
 		t.Error("the default is not embedded")
 	}
+	if c.Kafka.Listen != "" {
+		t.Errorf("the embedded Kafka listens on %s without having been asked", c.Kafka.Listen)
+	}
 }
 
 func TestLoadOverDefaults(t *testing.T) {
@@ -69,12 +72,13 @@ ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, produce_timeout
 sources:
   - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
-kafka: {listen: "k:2", brokers: ["b:3"], partitions: 6, replication_factor: 7}
-clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8}
+kafka: {listen: "k:2", brokers: ["b:3"], accept_loss: true, partitions: 6, replication_factor: 7}
+clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, panes_ttl_days: 9, rates_ttl_days: 0}
 sink: {accept_gap: true}
 metrics: {listen: "m:5"}
 alerts:
   false_alarms: 9 per account per 30d
+  max_series: 10
   rules: [{name: r, metric: open_rate, wrong: below, groupings: [campaign], tiers: [{age: 24h, severity: info, benchmark: baseline, benchmark_age: 1h}], false_alarms: 1 per account per 30d}]
   webhooks: [{name: w, url: "https://h", secret: "whsec_x"}]
 `))
@@ -100,14 +104,14 @@ alerts:
 	if s.Name != "n" || s.Provider != "meta" || s.Secrets[0] != "s" || s.VerifyToken != "v" || s.Account != "acc" || s.CampaignPattern != "c.*" || s.MaxEventAge != 5*time.Hour {
 		t.Errorf("source %+v", s)
 	}
-	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || k.Partitions != 6 || k.ReplicationFactor != 7 {
+	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || !k.AcceptLoss || k.Partitions != 6 || k.ReplicationFactor != 7 {
 		t.Errorf("kafka %+v", k)
 	}
-	if got, want := c.ClickHouse, (ClickHouse{"c:4", "clickhouse://h:9000", "db", "lib", 8}); got != want {
+	if got, want := c.ClickHouse, (ClickHouse{"c:4", "clickhouse://h:9000", "db", "lib", 8, 9, 0}); got != want {
 		t.Errorf("clickhouse %+v, want %+v", got, want)
 	}
 	a := c.Alerts
-	if a.FalseAlarms != "9 per account per 30d" || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||
+	if a.FalseAlarms != "9 per account per 30d" || a.MaxSeries != 10 || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||
 		a.Webhooks[0].Name != "w" || a.Webhooks[0].URL != "https://h" || a.Webhooks[0].Secret != "whsec_x" {
 		t.Errorf("alerts %+v", a)
 	}
@@ -156,7 +160,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	c.Ingest.Listen, c.Ingest.MaxBodyBytes, c.Ingest.MaxConcurrent, c.Ingest.ProduceTimeout = "8080", 1, 0, time.Millisecond
 	c.StartTimeout = -time.Second
 	c.Kafka.Listen, c.Kafka.Partitions = "k", 2000
-	c.ClickHouse = ClickHouse{Listen: "c", Database: "a; DROP", EventsTTLDays: -1}
+	c.ClickHouse = ClickHouse{Listen: "c", Database: "a; DROP", EventsTTLDays: -1, PanesTTLDays: -2, RatesTTLDays: -3}
 	c.Metrics.Listen = "m"
 	c.Log.Level, c.Log.Format = "loud", "xml"
 	c.Sources = []ingest.Source{
@@ -183,6 +187,8 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 		`clickhouse.listen: "c" is not host:port`,
 		`clickhouse.database: "a; DROP" is no plain identifier`,
 		`clickhouse.events_ttl_days: -1, want 0 (keep) or more`,
+		`clickhouse.panes_ttl_days: -2, want 0 (keep) or more`,
+		`clickhouse.rates_ttl_days: -3, want 0 (keep) or more`,
 		`metrics.listen: "m" is not host:port`,
 		`log.level: "loud", want debug, info, warn or error`,
 		`log.format: "xml", want text or json`,

@@ -22,7 +22,7 @@ func (p *Process) startFold(ctx context.Context, cfg task.StageConfig, fold task
 	cfg.Policy, cfg.Settling = task.DefaultPolicy(), p.times.Settling
 	ready := make(chan struct{}) // closed by the stage, once
 	deps := task.Deps{
-		Kafka: reach(p.brokers), NewFold: fold,
+		Kafka: p.reach, NewFold: fold,
 		Now: p.times.Now, Wall: Wall, Log: p.log, Registerer: p.registry,
 		Ready: func() { close(ready) }, BlockCache: p.cache, Board: &p.board,
 	}

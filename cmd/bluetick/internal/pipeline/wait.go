@@ -63,9 +63,10 @@ func kafkaAway(err error) bool {
 
 func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.ClassPermanent }
 
-// ensureTopics waits for Kafka, creates what is missing and checks all.
-func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, brokers []string) (report topics.Report, err error) {
-	err = waitFor(ctx, log, "Kafka at "+strings.Join(brokers, ", "), cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
+// ensureTopics waits for Kafka, creates what is missing and checks all. at says
+// where Kafka is, for the error.
+func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, at string) (report topics.Report, err error) {
+	err = waitFor(ctx, log, "Kafka "+at, cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
 		report, err = topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{
 			Create: true, ReplicationFactor: cfg.Kafka.ReplicationFactor,
 		})
@@ -77,10 +78,12 @@ func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kad
 // migrate waits for ClickHouse and brings the database to the schema of this
 // build. It returns the migrations it applied.
 func migrate(ctx context.Context, cfg *Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
+	ttl := sinkch.TTL{
+		EventsDays: cfg.ClickHouse.EventsTTLDays, PanesDays: cfg.ClickHouse.PanesTTLDays, RatesDays: cfg.ClickHouse.RatesTTLDays,
+		DeadLettersDays: deadLettersDays,
+	}
 	err = waitFor(ctx, log, "ClickHouse at "+strings.Join(opts.Addr, ", "), cfg.StartTimeout, clickhouseAway, func(ctx context.Context) error {
-		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{
-			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays, DeadLettersDays: deadLettersDays}, Epoch: epoch, Now: now,
-		})
+		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{Options: opts, TTL: ttl, Epoch: epoch, Now: now})
 		applied = append(applied, done...)
 		return Remedy(err)
 	})
