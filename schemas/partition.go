@@ -27,13 +27,13 @@ func (m *Misplaced) Error() string { return m.Text }
 // under another key than its value prescribes (ownKey is false), or its key
 // belongs in another of the partitions. A record without a key, a Progress,
 // stands in every partition. It depends on nothing but the record and the
-// number of partitions.
+// number of partitions, of which 0 means that it is not known.
 func Misplacement(key []byte, ownKey bool, partition, partitions int32) *Misplaced {
 	if !ownKey {
 		return &Misplaced{ReasonKey, "the record's key is not the one its value prescribes: " +
 			"some other producer wrote it; see who may write to the topic (docs/runbook.md)"}
 	}
-	if len(key) == 0 {
+	if len(key) == 0 || partitions == 0 {
 		return nil
 	}
 	if p := PartitionOf(key, partitions); p != partition {

@@ -153,9 +153,14 @@ func produce(t *testing.T, brokers []string, records ...*kgo.Record) {
 	}
 }
 
+// record stands where its key belongs; one without a key in the given partition.
 func record(topic string, partition int32, schema string, value []byte) *kgo.Record {
+	key := keyOf(schema, value)
+	if len(key) > 0 {
+		partition = schemas.PartitionOf(key, testPartitions)
+	}
 	return &kgo.Record{
-		Topic: topic, Partition: partition, Value: value, Timestamp: time.UnixMilli(1_770_000_000_000),
+		Topic: topic, Partition: partition, Key: key, Value: value, Timestamp: time.UnixMilli(1_770_000_000_000),
 		Headers: []kgo.RecordHeader{{Key: schemas.HeaderSchema, Value: []byte(schema)}},
 	}
 }

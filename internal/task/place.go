@@ -12,7 +12,7 @@ import "github.com/bluetick/bluetick/schemas"
 // A fold asks only about records that are Ours: those of another epoch may have
 // been written to another number of partitions.
 func (s *Source) Place(r *Record, ownKey bool) error {
-	if m := schemas.Misplacement(r.Key, ownKey, s.Partition, max(s.Partitions, 1)); m != nil {
+	if m := schemas.Misplacement(r.Key, ownKey, s.Partition, s.Partitions); m != nil {
 		return &Reject{Reason: m.Reason, Err: m}
 	}
 	return nil
