@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bluetick/bluetick/internal/embedded/clickhouse/chtest"
 	"github.com/bluetick/bluetick/internal/golden"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink/clickhouse"
@@ -74,7 +75,7 @@ func TestRevision(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&got, "\n%s\n", rows.Table())
-		for line := range strings.Lines(value[string](t, conn,
+		for line := range strings.Lines(chtest.Value[string](t, conn,
 			"SELECT arrayStringConcat(arraySort(groupArray(formatRowNoNewline('TSV', *))), '\n') FROM "+rows.Table())) {
 			fmt.Fprintln(&got, strconv.QuoteToASCII(strings.TrimSuffix(line, "\n")))
 		}
@@ -109,10 +110,10 @@ func TestUpgradeBeforeReread(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if n := value[uint64](t, conn, "SELECT toUInt64(sum(sent)) FROM panes FINAL"); n != c.sent {
+			if n := chtest.Value[uint64](t, conn, "SELECT toUInt64(sum(sent)) FROM panes FINAL"); n != c.sent {
 				t.Errorf("sent is %d, want %d", n, c.sent)
 			}
-			if n := value[uint64](t, conn, "SELECT count() FROM panes"); n != c.rows {
+			if n := chtest.Value[uint64](t, conn, "SELECT count() FROM panes"); n != c.rows {
 				t.Errorf("%d rows, want %d", n, c.rows)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/bluetick/bluetick/aggregate/message"
@@ -32,21 +33,10 @@ const eventsDays = 10_000
 // database is an empty, migrated database.
 func database(t *testing.T) driver.Conn {
 	t.Helper()
-	engine := chtest.Open(t)
-	options := engine.ClientOptions("bluetick")
-	if _, err := clickhouse.Migrate(t.Context(), clickhouse.MigrateConfig{Options: options, TTL: clickhouse.TTL{EventsDays: eventsDays}, Epoch: epoch, Now: start()}); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Connect(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
+	return chtest.Database(t, chtest.Open(t), func(ctx context.Context, options *ch.Options) error {
+		_, err := clickhouse.Migrate(ctx, clickhouse.MigrateConfig{Options: options, TTL: clickhouse.TTL{EventsDays: eventsDays}, Epoch: epoch, Now: start()})
+		return err
 	})
-	return conn
 }
 
 // history is events in the order of their offsets, per partition.
@@ -212,11 +202,7 @@ func insert(t *testing.T, conn driver.Conn, rows ...clickhouse.Rows) {
 
 func reset(t *testing.T, conn driver.Conn) {
 	t.Helper()
-	for _, table := range []string{"events", "panes", "progress"} {
-		if err := conn.Exec(t.Context(), "TRUNCATE TABLE "+table); err != nil {
-			t.Fatal(err)
-		}
-	}
+	chtest.Truncate(t, conn, "events", "panes", "progress")
 }
 
 func (h *history) insertEvents(t *testing.T, conn driver.Conn) {
@@ -281,19 +267,7 @@ func TestAgreement(t *testing.T) {
 
 func auditsOf(t *testing.T, conn driver.Conn) []string {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), "SELECT concat(toString(differences), ' ', arrayStringConcat(examples, '; ')) FROM audits ORDER BY at")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, s)
-	}
-	return out
+	return chtest.Column[string](t, conn, "SELECT concat(toString(differences), ' ', arrayStringConcat(examples, '; ')) FROM audits ORDER BY at")
 }
 
 // TestDifferences: whatever number is wrong in panes is found and named.
@@ -320,9 +294,7 @@ func TestDifferences(t *testing.T) {
 		"billable":   {func(c *schemas.Counts) { c.Billable = map[string]int64{"nonsense": 1} }, "billable[nonsense]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := conn.Exec(t.Context(), "TRUNCATE TABLE panes"); err != nil {
-				t.Fatal(err)
-			}
+			chtest.Truncate(t, conn, "panes")
 			wrong := slices.Clone(right)
 			i := len(wrong) / 2
 			wrong[i].Counts = wrong[i].Counts.Clone()
@@ -338,9 +310,7 @@ func TestDifferences(t *testing.T) {
 		})
 	}
 	t.Run("a pane too many and one too few", func(t *testing.T) {
-		if err := conn.Exec(t.Context(), "TRUNCATE TABLE panes"); err != nil {
-			t.Fatal(err)
-		}
+		chtest.Truncate(t, conn, "panes")
 		moved := slices.Clone(right)
 		moved[0].Tuple.Segment = "elsewhere"
 		zero := moved[1]

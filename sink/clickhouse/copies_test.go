@@ -49,7 +49,7 @@ func inEveryOrder(t *testing.T, conn driver.Conn, groups [][]schemas.Event, chec
 	}
 	for _, order := range []string{"forwards", "backwards"} {
 		t.Run(order, func(t *testing.T) {
-			truncate(t, conn, "events", "opt_out_events")
+			chtest.Truncate(t, conn, "events", "opt_out_events")
 			for _, e := range events {
 				insert(t, conn, Events{e})
 				if rows := OptOutsOf(&e.Event); len(rows) > 0 {

@@ -45,7 +45,7 @@ func TestEventColumns(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", column, got, w)
 		}
 	}
-	if n := value[uint64](t, conn, "SELECT count() FROM system.columns WHERE database = 'bluetick' AND table = 'events'"); int(n) != len(want) {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM system.columns WHERE database = 'bluetick' AND table = 'events'"); int(n) != len(want) {
 		t.Errorf("events has %d columns, the test looks at %d", n, len(want))
 	}
 	t.Run("a newer decoder's copy survives, then the first", func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestBenchmarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := value[uint64](t, conn, "SELECT count() FROM benchmarks FINAL"); int(n) != len(rows) {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM benchmarks FINAL"); int(n) != len(rows) {
 		t.Fatalf("%d rows, want %d", n, len(rows))
 	}
 	own := benchmark{schemas.Benchmark{

@@ -12,7 +12,7 @@ import (
 func TestTTLsOfFolds(t *testing.T) {
 	engine := chtest.Open(t)
 	conn := migrated(t, engine)
-	now := value[uint32](t, conn, "SELECT toUnixTimestamp(now())")
+	now := chtest.Value[uint32](t, conn, "SELECT toUnixTimestamp(now())")
 	const day = 24 * 3600
 	ago := func(days int64) int64 { return int64(now)/60*60 - days*day }
 	ttlOf := func(table string) int {
@@ -44,7 +44,7 @@ func TestTTLsOfFolds(t *testing.T) {
 			}
 		}
 		return [2]uint64{
-			value[uint64](t, conn, "SELECT toUInt64(sum(sent)) FROM v_campaigns"), value[uint64](t, conn, "SELECT count() FROM rates FINAL"),
+			chtest.Value[uint64](t, conn, "SELECT toUInt64(sum(sent)) FROM v_campaigns"), chtest.Value[uint64](t, conn, "SELECT count() FROM rates FINAL"),
 		}
 	}
 	for round, c := range []struct {

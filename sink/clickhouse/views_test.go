@@ -76,10 +76,10 @@ func testRates(t *testing.T, conn driver.Conn) {
 		}
 	}
 	key := series.Key()
-	if got := value[string](t, conn, "SELECT lower(hex(any(series))) FROM rates"); got != key.String() {
+	if got := chtest.Value[string](t, conn, "SELECT lower(hex(any(series))) FROM rates"); got != key.String() {
 		t.Errorf("series %s, want %s", got, key)
 	}
-	if got := value[string](t, conn, "SELECT lower(hex(substring(SHA256(concat('whatsapp', char(0), '', char(0), 'spring', char(0), '')), 1, 16)))"); got != key.String() {
+	if got := chtest.Value[string](t, conn, "SELECT lower(hex(substring(SHA256(concat('whatsapp', char(0), '', char(0), 'spring', char(0), '')), 1, 16)))"); got != key.String() {
 		t.Errorf("the documented expression gives %s, want %s", got, key)
 	}
 }
@@ -97,7 +97,7 @@ func testPulse(t *testing.T, conn driver.Conn) {
 	if want := "2026-03-01 10:00:00 acme whatsapp 2 1 0 0\n2026-03-01 10:01:00 acme whatsapp 0 0 1 0"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	truncate(t, conn, "events")
+	chtest.Truncate(t, conn, "events")
 }
 
 func testOptOuts(t *testing.T, conn driver.Conn) {
@@ -177,7 +177,7 @@ func testFreshness(t *testing.T, conn driver.Conn) {
 	if want := "message 2 15 20\nrollup 1 4 70\nsink/bluetick.events 2 17 5"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	truncate(t, conn, "progress")
+	chtest.Truncate(t, conn, "progress")
 }
 
 // fillPanes: the campaign "spring" sends 1000 messages in two minutes, a day
@@ -249,18 +249,18 @@ func testCampaigns(t *testing.T, conn driver.Conn) {
 		// Final at the horizon: so far, over both cohorts.
 		"opt_out_rate/page@2592000": 2./950 - 0.03,
 	} {
-		if got := value[float64](t, conn, "SELECT benchmarks[?] FROM v_campaigns WHERE campaign = 'spring'", key); math.Abs(got-want) > 1e-9 {
+		if got := chtest.Value[float64](t, conn, "SELECT benchmarks[?] FROM v_campaigns WHERE campaign = 'spring'", key); math.Abs(got-want) > 1e-9 {
 			t.Errorf("distance to %s is %v, want %v", key, got, want)
 		}
 	}
-	if n := value[uint64](t, conn, "SELECT countIf(k LIKE '%2592000%' AND k NOT LIKE 'opt_out_rate/%' OR k LIKE '%claim%' OR k LIKE '%email%') FROM v_campaigns ARRAY JOIN mapKeys(benchmarks) AS k"); n != 0 {
+	if n := chtest.Value[uint64](t, conn, "SELECT countIf(k LIKE '%2592000%' AND k NOT LIKE 'opt_out_rate/%' OR k LIKE '%claim%' OR k LIKE '%email%') FROM v_campaigns ARRAY JOIN mapKeys(benchmarks) AS k"); n != 0 {
 		t.Error("a benchmark of another age, kind or channel is held against the campaign")
 	}
 	// An operator's own row at an age that panes do not know.
 	if err := conn.Exec(t.Context(), "INSERT INTO benchmarks (metric, tier, age, value, better, source, kind) VALUES ('delivery_rate', 'floor', 43200, 0.5, 'higher', 'us', 'operator')"); err != nil {
 		t.Fatal(err)
 	}
-	verdict := value[string](t, conn, "SELECT verdict FROM v_campaigns WHERE campaign = 'spring'")
+	verdict := chtest.Value[string](t, conn, "SELECT verdict FROM v_campaigns WHERE campaign = 'spring'")
 	if strings.Contains(verdict, "floor") {
 		t.Errorf("verdict %q judges at 12 h, which panes do not know", verdict)
 	}
@@ -275,7 +275,7 @@ func testCampaigns(t *testing.T, conn driver.Conn) {
 			t.Errorf("verdict %q does not say %q", verdict, words)
 		}
 	}
-	if got := value[string](t, conn, "SELECT verdict FROM v_campaigns WHERE campaign = '(unattributed)'"); !strings.HasPrefix(got, "too early") && !strings.Contains(got, "30 min") {
+	if got := chtest.Value[string](t, conn, "SELECT verdict FROM v_campaigns WHERE campaign = '(unattributed)'"); !strings.HasPrefix(got, "too early") && !strings.Contains(got, "30 min") {
 		t.Errorf("verdict of a young campaign: %q", got)
 	}
 }
@@ -314,10 +314,10 @@ func testRolling(t *testing.T, conn driver.Conn) {
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if n := value[uint64](t, conn, "SELECT count() FROM v_rolling(window = 60, age = 3600) WHERE at > '2026-03-02 10:31:30'"); n != 0 {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM v_rolling(window = 60, age = 3600) WHERE at > '2026-03-02 10:31:30'"); n != 0 {
 		t.Error("a window is shown that is not complete yet")
 	}
-	if n := value[uint64](t, conn, "SELECT count() FROM v_rolling(window = 60, age = 0) WHERE grouping = 'campaign_variant' AND variant = ''"); n != 0 {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM v_rolling(window = 60, age = 0) WHERE grouping = 'campaign_variant' AND variant = ''"); n != 0 {
 		t.Error("a message without a variant takes part in a comparison of variants; in rates it does not")
 	}
 	for _, wrong := range []string{"v_rolling(window = 60, age = 61)", "v_rolling(window = 61, age = 60)"} {

@@ -68,7 +68,7 @@ func TestEveryKey(t *testing.T) {
 data: /d
 log: {level: debug, format: json}
 start_timeout: 3s
-ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, produce_timeout: 4s, keep_raw: true}
+ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, produce_timeout: 4s, keep_raw: true, values: {campaign: 1, template: 2, variant: 3, segment: 4, language: 5, tuples: 6}}
 sources:
   - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
@@ -97,7 +97,8 @@ alerts:
 		t.Errorf("got %+v", c)
 	}
 	in := c.Ingest
-	if in.Listen != "a:1" || in.MaxBodyBytes != 2048 || in.MaxConcurrent != 3 || in.ProduceTimeout != 4*time.Second || !in.KeepRaw || in.ReadTimeout != want.Ingest.ReadTimeout {
+	if in.Listen != "a:1" || in.MaxBodyBytes != 2048 || in.MaxConcurrent != 3 || in.ProduceTimeout != 4*time.Second || !in.KeepRaw || in.ReadTimeout != want.Ingest.ReadTimeout ||
+		in.Values != (ingest.ValueLimits{Campaign: 1, Template: 2, Variant: 3, Segment: 4, Language: 5, Tuples: 6}) {
 		t.Errorf("ingest %+v", in)
 	}
 	s := c.Sources[0]
