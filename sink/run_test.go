@@ -165,10 +165,14 @@ func record(topic string, partition int32, schema string, value []byte) *kgo.Rec
 	}
 }
 
+// events are one after the other in the partitions, by their own keys.
 func events(from, to int) []*kgo.Record {
 	var out []*kgo.Record
 	for n := from; n < to; n++ {
-		e := anEvent(n, schemas.TypeSent)
+		e := anEvent(1000*n, schemas.TypeSent)
+		for m := 1; schemas.PartitionOf(schemas.EventKey(&e), testPartitions) != int32(n%testPartitions); m++ {
+			e = anEvent(1000*n+m, schemas.TypeSent)
+		}
 		out = append(out, record(schemas.TopicEvents, int32(n%testPartitions), schemas.SchemaEvent, schemas.EncodeEvent(&e)))
 	}
 	return out
