@@ -54,7 +54,9 @@ CREATE TABLE IF NOT EXISTS audits
     relapsed    UInt64 COMMENT 'Messages that came back after they were forgotten; their panes are left out',
     expired     UInt64 COMMENT 'Panes left out because part of their events may have passed the TTL of events',
     differences UInt64 COMMENT 'Numbers that differ; 0 means that both ways of counting agree',
-    examples    Array(String) COMMENT 'The first differences, each as account, channel, campaign, minute, column, number in panes, number from v_messages'
+    unexplained UInt64 COMMENT 'Rows that no log can explain: they claim records past its end. Some other producer wrote them, or the log lost records',
+    unjudged    UInt64 COMMENT 'Rows past what was known of the log while no sink was running: unexplained, or on their way',
+    examples    Array(String) COMMENT 'The first differences, then the first unexplained rows. Differences, each as account, channel, campaign, minute, column, number in panes, number from v_messages'
 )
 ENGINE = MergeTree
 ORDER BY at
