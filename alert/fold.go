@@ -102,7 +102,10 @@ func (f *fold) Apply(r task.Record) error {
 		if err != nil {
 			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
-		if rate.Epoch == f.src.Epoch {
+		if f.src.Ours(rate.Epoch) {
+			if err := f.src.Place(&r, string(r.Key) == rate.Series.Account); err != nil {
+				return err
+			}
 			f.dClock = max(f.dClock, min(rate.DClock, r.Timestamp))
 			return f.rate(&rate, r.Offset)
 		}
@@ -111,7 +114,10 @@ func (f *fold) Apply(r task.Record) error {
 		if err != nil {
 			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
-		if p.Epoch == f.src.Epoch && p.Stage == schemas.StageRollup {
+		if f.src.Ours(p.Epoch) && p.Stage == schemas.StageRollup {
+			if err := f.src.Place(&r, len(r.Key) == 0); err != nil {
+				return err
+			}
 			return f.progress(&p, r.Offset)
 		}
 	default:

@@ -1,12 +1,46 @@
 package schemas
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // PartitionOf is the partition, of so many, in which a record with this key
 // stands: murmur2 over its bytes, as every Kafka client has it. It is what our
 // producers do, so a record that stands elsewhere is not theirs.
 func PartitionOf(key []byte, partitions int32) int32 {
 	return int32(murmur2(key)&0x7fffffff) % partitions
+}
+
+// Misplaced says that a record stands where none of our producers puts it.
+type Misplaced struct {
+	// Reason is ReasonKey or ReasonPartition.
+	Reason string
+	// Text is what was found and what to look at.
+	Text string
+}
+
+// Error returns the sentence.
+func (m *Misplaced) Error() string { return m.Text }
+
+// Misplacement returns why a record cannot stand where it does, or nil: it is
+// under another key than its value prescribes (ownKey is false), or its key
+// belongs in another of the partitions. A record without a key, a Progress,
+// stands in every partition. It depends on nothing but the record and the
+// number of partitions, of which 0 means that it is not known.
+func Misplacement(key []byte, ownKey bool, partition, partitions int32) *Misplaced {
+	if !ownKey {
+		return &Misplaced{ReasonKey, "the record's key is not the one its value prescribes: " +
+			"some other producer wrote it; see who may write to the topic (docs/runbook.md)"}
+	}
+	if len(key) == 0 || partitions == 0 {
+		return nil
+	}
+	if p := PartitionOf(key, partitions); p != partition {
+		return &Misplaced{ReasonPartition, fmt.Sprintf("the record's key belongs in partition %d of %d: "+
+			"some other producer wrote it, or the topic had another number of partitions (docs/runbook.md)", p, partitions)}
+	}
+	return nil
 }
 
 // murmur2 is Austin Appleby's hash of 32 bits under the seed that Kafka chose.

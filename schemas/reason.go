@@ -7,4 +7,8 @@ const (
 	ReasonSchema = "schema"
 	// ReasonDecode is a record of the right schema that cannot be read.
 	ReasonDecode = "decode"
+	// ReasonKey is a record under another key than its value prescribes.
+	ReasonKey = "key"
+	// ReasonPartition is a record whose key belongs in another partition.
+	ReasonPartition = "partition"
 )

@@ -35,7 +35,7 @@ func goldenRecords(t *testing.T) []Record {
 	var out []Record
 	add := func(topic, schema string, value []byte) {
 		out = append(out, Record{
-			Topic: topic, Partition: 3, Offset: int64(100 + len(out)), Timestamp: 1_790_000_000_000, Schema: schema, Value: value,
+			Topic: topic, Partition: 3, Offset: int64(100 + len(out)), Timestamp: 1_790_000_000_000, Schema: schema, Key: keyOf(schema, value), Value: value,
 		})
 	}
 	for line := range strings.Lines(string(wire)) {

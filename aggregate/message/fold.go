@@ -115,6 +115,9 @@ func (f *Fold) Apply(r task.Record) error {
 		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	e := &f.event
+	if err := f.source.Place(&r, schemas.HasEventKey(r.Key, e)); err != nil {
+		return err
+	}
 	if e.ReceivedAt > lastInstant { // it occurred between 1970 and then: DecodeEvent
 		return &task.Reject{Reason: ReasonTime, Err: errors.New("event was received after 2149")}
 	}

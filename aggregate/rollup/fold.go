@@ -16,11 +16,17 @@ const Logic = "rollup/1"
 // Reasons of rejected records, beside task.ReasonSources.
 const (
 	reasonMinute = "minute_out_of_range"
+	// reasonSource rejects a pane of a partition of events that does not exist.
+	reasonSource = "source"
+	// reasonTwoTruths rejects a pane that says other counts than one of the same
+	// version before it: equal versions are equal values (I2), so one of the two
+	// is forged. Which one cannot be known; the alarm is the dead letter.
+	reasonTwoTruths = "two_truths"
 )
 
 // Fold is the roll-up of one partition of `panes`: see the package comment.
 type Fold struct {
-	epoch uint32
+	src   task.Source
 	st    store.State
 	plan  *plan
 	meta  meta
@@ -47,7 +53,7 @@ func NewFold(cfg Config) task.NewFold {
 			return nil, err
 		}
 		p := newPlan(cfg)
-		f := &Fold{epoch: src.Epoch, st: st, plan: p, table: newTable(p), delta: make(cohort, len(p.ages))}
+		f := &Fold{src: src, st: st, plan: p, table: newTable(p), delta: make(cohort, len(p.ages))}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open roll-up state: %w", err)
 		}
@@ -103,31 +109,31 @@ func (f *Fold) applyPane(r *task.Record) error {
 	if err != nil {
 		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
-	if p.Epoch != f.epoch {
+	if !f.src.Ours(p.Epoch) {
 		return nil
+	}
+	if err := f.src.Place(r, string(r.Key) == p.Tuple.Account); err != nil {
+		return err
+	}
+	if n := f.meta.sources.Len(); n > 0 && int(p.Source) >= n {
+		return &task.Reject{Reason: reasonSource, Err: fmt.Errorf("panes: source %d, but events has %d partitions", p.Source, n)}
 	}
 	if p.Minute < 0 || p.Minute != floorMinute(p.Minute) {
 		return &task.Reject{Reason: reasonMinute, Err: fmt.Errorf("panes: minute %d", p.Minute)}
 	}
+	old, known, err := f.stored(&p)
+	if err != nil {
+		return err
+	}
+	if known && p.Version == old.Version && (p.Counts.Sent != old.Counts.Sent || p.Counts.Outcomes != old.Counts.Outcomes) {
+		return &task.Reject{Reason: reasonTwoTruths, Err: fmt.Errorf("panes: source %d says two things of minute %d as of offset %d: "+
+			"some other producer wrote one of them; see who may write to the topic (docs/runbook.md)", p.Source, p.Minute, p.Version)}
+	}
 	if err := f.advance(min(p.DClock, r.Timestamp)); err != nil {
 		return err
 	}
-	if p.Minute < f.meta.completeFrom {
-		return nil
-	}
-	f.key = appendPaneKey(f.key[:0], &p)
-	b, known, err := f.st.Get(f.key)
-	if err != nil {
-		return fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
-	}
-	var old schemas.Pane
-	if known {
-		if err := decodePane(b, &old); err != nil {
-			return fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
-		}
-		if p.Version <= old.Version {
-			return nil // I4: an older truth, or this one again
-		}
+	if p.Minute < f.meta.completeFrom || known && p.Version <= old.Version {
+		return nil // forgotten; or, by I4, an older truth, or this one again
 	}
 	f.value = appendPane(f.value[:0], &p)
 	f.st.Set(f.key, f.value)
@@ -137,6 +143,23 @@ func (f *Fold) applyPane(r *task.Record) error {
 	}
 	f.count(&p)
 	return nil
+}
+
+// stored reads the pane of the key of p, which it leaves in f.key. A pane of a
+// forgotten minute is not known.
+func (f *Fold) stored(p *schemas.Pane) (old schemas.Pane, known bool, err error) {
+	f.key = appendPaneKey(f.key[:0], p)
+	if p.Minute < f.meta.completeFrom {
+		return old, false, nil
+	}
+	b, known, err := f.st.Get(f.key)
+	if err == nil && known {
+		err = decodePane(b, &old)
+	}
+	if err != nil {
+		return old, false, fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
+	}
+	return old, known, nil
 }
 
 // count adds the counts of p to the cohort of every series it belongs to.
@@ -175,8 +198,11 @@ func (f *Fold) applyProgress(r *task.Record) error {
 	if err != nil {
 		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
-	if p.Epoch != f.epoch || p.Stage != schemas.StageMessage {
+	if !f.src.Ours(p.Epoch) || p.Stage != schemas.StageMessage {
 		return nil
+	}
+	if err := f.src.Place(r, len(r.Key) == 0); err != nil {
+		return err
 	}
 	news, err := f.meta.sources.Hear(&p)
 	if err != nil || !news {
@@ -225,7 +251,7 @@ func (f *Fold) emit(at, version int64) int {
 			f.rows = append(f.rows, task.Row{
 				Topic: schemas.TopicRates, Schema: schemas.SchemaRate, Key: s.key,
 				Value: schemas.EncodeRate(&schemas.Rate{
-					Epoch: f.epoch, Series: s.id, Window: uint32(sp.window), Age: uint32(sp.age), At: at,
+					Epoch: f.src.Epoch, Series: s.id, Window: uint32(sp.window), Age: uint32(sp.age), At: at,
 					Version: version, DClock: f.meta.dclock, Totals: s.sums[i],
 				}),
 			})

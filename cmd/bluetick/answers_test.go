@@ -92,6 +92,8 @@ func TestAuditExit(t *testing.T) {
 		"all agree":          {(&auditCmd{}).tell(io.Discard, &audit.Report{Compared: 7}), 0},
 		"all agree, JSON":    {(&auditCmd{JSON: true}).tell(io.Discard, &audit.Report{Compared: 7}), 0},
 		"a difference":       {(&auditCmd{}).tell(io.Discard, &audit.Report{Differences: 1}), 1},
+		"a forged row":       {(&auditCmd{}).tell(io.Discard, &audit.Report{Unexplained: 1, Unjudged: 1}), 1},
+		"nobody can say":     {(&auditCmd{}).tell(io.Discard, &audit.Report{Unjudged: 1}), 2},
 		"a difference, JSON": {(&auditCmd{JSON: true}).tell(io.Discard, &audit.Report{Differences: 1}), 1},
 		"no connection":      {(&auditCmd{settings: settings{ClickhouseDSN: dsn}}).Run(t.Context()), 2},
 		"a wrong setting":    {(&auditCmd{settings: settings{ClickhouseDSN: "nonsense://"}}).Run(t.Context()), 2},

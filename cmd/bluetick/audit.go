@@ -24,8 +24,10 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Every number in panes, which the folds have built record by record, is compared
 with v_messages, which ClickHouse computes from events in SQL alone. What is still
-on its way is left out on both sides and counted. Exit 0 if all agree, 1 on any
-difference, 2 if it could not compare: no connection, no epoch, any other error.
+on its way is left out on both sides and counted. Rows that claim records past the
+end of the log are named: nothing of bluetick wrote them. Exit 0 if all agree, 1 on
+any difference or such a row, 2 if it could not compare: no connection, no epoch,
+rows that only a running sink can tell from those on their way, any other error.
 Works while bluetick runs on the data folder and when it does not.`
 }
 
@@ -60,8 +62,12 @@ func (c *auditCmd) tell(w io.Writer, r *audit.Report) error {
 	} else {
 		printAudit(w, r)
 	}
-	if r.Differences > 0 {
+	switch {
+	case r.Differences > 0 || r.Unexplained > 0:
 		return errQuiet
+	case r.Unjudged > 0:
+		return unanswered{fmt.Errorf("%d rows are newer than what is known of the log: on their way, or of no log; "+
+			"start bluetick (or its sink) and audit again", r.Unjudged)}
 	}
 	return nil
 }
@@ -69,6 +75,12 @@ func (c *auditCmd) tell(w io.Writer, r *audit.Report) error {
 func printAudit(w io.Writer, r *audit.Report) {
 	for _, d := range r.Examples {
 		fmt.Fprintln(w, d)
+	}
+	for _, u := range r.Forged {
+		fmt.Fprintln(w, u)
+	}
+	if r.Unexplained > 0 {
+		fmt.Fprintf(w, "audit: %d rows that no log explains; see who may write to the topics (docs/runbook.md)\n", r.Unexplained)
 	}
 	fmt.Fprintf(w, "audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
 		r.Differences, r.Compared, r.Epoch, r.LeftOut, r.Relapsed, r.Expired)

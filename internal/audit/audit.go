@@ -52,6 +52,12 @@ type Report struct {
 	Expired  uint64
 	// Relapsed is the number of messages that came back after they were forgotten.
 	Relapsed uint64
+	// Unexplained is the number of rows that no log can explain; Forged names the
+	// first. Unjudged is the number of those that may be such rows, or on their way:
+	// no sink was running that could say where the logs end.
+	Unexplained uint64
+	Forged      []Unexplained
+	Unjudged    uint64
 	// Differences counts every number that differs; Examples names the first.
 	Differences uint64
 	Examples    []Difference
@@ -61,6 +67,11 @@ type Report struct {
 // the run in `audits` at the time now. A Report with differences is not an error; an error means
 // that nothing can be said.
 func Run(ctx context.Context, conn driver.Conn, kept Kept, now time.Time) (Report, error) {
+	return audit(ctx, conn, kept, now, wait)
+}
+
+// audit is Run with the pause between two looks at what the sink says.
+func audit(ctx context.Context, conn driver.Conn, kept Kept, now time.Time, pause func(context.Context) error) (Report, error) {
 	r := Report{At: now.UTC()}
 	var err error
 	if r.Epoch, err = counting(ctx, conn); err != nil {
@@ -74,6 +85,9 @@ func Run(ctx context.Context, conn driver.Conn, kept Kept, now time.Time) (Repor
 	}
 	if err := compare(ctx, conn, kept.oldest(now), &r); err != nil {
 		return r, fmt.Errorf("audit: compare: %w", err)
+	}
+	if err := unexplained(ctx, conn, &r, pause); err != nil {
+		return r, fmt.Errorf("audit: %w", err)
 	}
 	if err := record(ctx, conn, &r); err != nil {
 		return r, fmt.Errorf("audit: record: %w", err)
@@ -157,16 +171,19 @@ func (k Kept) oldest(now time.Time) int64 {
 }
 
 func record(ctx context.Context, conn driver.Conn, r *Report) error {
-	examples := make([]string, len(r.Examples))
-	for i, d := range r.Examples {
-		examples[i] = d.String()
+	var examples []string
+	for _, d := range r.Examples {
+		examples = append(examples, d.String())
 	}
-	batch, err := conn.PrepareBatch(ctx, "INSERT INTO audits (at, epoch, cuts, compared, left_out, relapsed, expired, differences, examples)")
+	for _, u := range r.Forged {
+		examples = append(examples, u.String())
+	}
+	batch, err := conn.PrepareBatch(ctx, "INSERT INTO audits (at, epoch, cuts, compared, left_out, relapsed, expired, differences, unexplained, unjudged, examples)")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = batch.Close() }() // after Send it does nothing
-	if err := batch.Append(r.At, r.Epoch, r.Cuts, r.Compared, r.LeftOut, r.Relapsed, r.Expired, r.Differences, examples); err != nil {
+	if err := batch.Append(r.At, r.Epoch, r.Cuts, r.Compared, r.LeftOut, r.Relapsed, r.Expired, r.Differences, r.Unexplained, r.Unjudged, examples); err != nil {
 		return err
 	}
 	return batch.Send()

@@ -49,6 +49,7 @@ type task struct {
 	progressAt time.Time
 	savedAt    time.Time
 	warnedAt   time.Time
+	lostAt     time.Time
 }
 
 // run polls, applies, flushes and checkpoints until ctx ends, then takes leave:
@@ -162,7 +163,7 @@ func (t *task) apply(work context.Context, fetches kgo.Fetches) error {
 		}
 	})
 	t.gauges.received.Add(float64(applied))
-	t.gauges.lagOffsets.Set(float64(max(0, t.highWater-t.machine.Next())))
+	t.gauges.lagOffsets.Set(float64(max(t.highWater, t.end) - t.machine.Next()))
 	return failed
 }
 
@@ -237,7 +238,21 @@ func (t *task) atEnd(work context.Context) (bool, error) {
 		return false, t.trouble(work, err)
 	}
 	t.end = end
-	return t.machine.Next() >= end, nil
+	t.measure(end)
+	return t.machine.Next() == end, nil
+}
+
+// measure shows how far the log's end is. A log that ends before what is folded
+// has lost records: that is an alarm, and nothing is said to be complete, since
+// what will stand at those offsets is not what was folded.
+func (t *task) measure(end int64) {
+	next := t.machine.Next()
+	t.gauges.lagOffsets.Set(float64(end - next))
+	if now := t.wall(); end < next && now.Sub(t.lostAt) >= warnEvery {
+		t.lostAt = now
+		t.log.Error("the log ends before what is folded: it has lost records, and nothing is said to be complete until it has grown past them",
+			"end_offset", end, "next_offset", next, "remedy", "stop, find out why the brokers lost records, and rebuild (docs/runbook.md)")
+	}
 }
 
 // trouble looks at an error that passes by itself, unless the topic is gone:

@@ -83,7 +83,7 @@ func (p *Process) startSink(ctx context.Context) error {
 		return err
 	}
 	deps := sink.Deps{
-		Kafka: p.named("sink"), Store: sinkch.NewClient(conn), Now: p.times.Now, Log: p.log, Registerer: p.registry,
+		Kafka: p.named("sink"), Store: sinkch.NewClient(conn), Epoch: epoch, Now: p.times.Now, Log: p.log, Registerer: p.registry,
 	}
 	p.life.Go("sink", func(ctx context.Context) error { return sink.Run(ctx, p.cfg.Sink, deps) })
 	return nil
