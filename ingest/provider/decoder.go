@@ -126,9 +126,13 @@ func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 		detail = fmt.Sprintf("%s (the first %d of %d bytes are kept)", detail, MaxLetterItem, len(kept))
 		kept = kept[:MaxLetterItem]
 	}
+	var digest schemas.Key
+	if len(kept) > 0 {
+		digest = keyed(d.Person.mac, []byte("letter"), kept)
+	}
 	d.res.Letters = append(d.res.Letters, schemas.DeadLetter{
 		Stage: schemas.StageIngest, Source: d.in.Source, Provider: d.dialect.Provider, Reason: reason, Detail: detail,
-		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...),
+		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...), Digest: digest,
 	})
 }
 
@@ -151,8 +155,8 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 	if it.OwnID == "" {
 		e.ID = schemas.EventID(&e)
 	} else {
-		// A digest, since a provider's id can hold a phone number.
-		e.ID = schemas.DigestKey(d.dialect.Provider, d.Account, it.OwnID)
+		// Keyed, since a provider's id can be a phone number and little else.
+		e.ID = keyed(d.Person.mac, []byte("event"), []byte(d.dialect.Provider), []byte(d.Account), []byte(it.OwnID))
 	}
 	d.res.Events = append(d.res.Events, e)
 }

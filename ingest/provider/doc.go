@@ -34,6 +34,8 @@
 //   - Decoder.Person makes pseudonyms of the identities an item names, and
 //     Decoder.Public keeps them out of every text that leaves. Name everybody an
 //     item names before its texts are made public.
+//   - Decoder.MessageKey hashes a message id without a key, so that it can be found
+//     in SQL: of the id, 64 bits must be beyond guessing.
 //   - Decoder.Callback reads campaign, variant and so on out of the data that a
 //     sender attached to its message.
 //   - Clean, MaskTitle, CanonicalPhone, the JSON functions and SameToken read

@@ -1443,6 +1443,7 @@ type DeadLetter struct {
 	Where         string                 `protobuf:"bytes,6,opt,name=where,proto3" json:"where,omitempty"`
 	ReceivedAt    int64                  `protobuf:"varint,7,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"` // ms since the epoch
 	Item          []byte                 `protobuf:"bytes,8,opt,name=item,proto3" json:"item,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"` // 16 bytes, or none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1529,6 +1530,13 @@ func (x *DeadLetter) GetReceivedAt() int64 {
 func (x *DeadLetter) GetItem() []byte {
 	if x != nil {
 		return x.Item
+	}
+	return nil
+}
+
+func (x *DeadLetter) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
 	}
 	return nil
 }
@@ -1686,7 +1694,7 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x03sql\x18\x12 \x01(\tR\x03sql\x12\x1a\n" +
 	"\bnotified\x18\x13 \x01(\bR\bnotified\x12\x18\n" +
 	"\aversion\x18\x14 \x01(\x03R\aversion\x12\x17\n" +
-	"\ad_clock\x18\x15 \x01(\x03R\x06dClock\"\xd1\x01\n" +
+	"\ad_clock\x18\x15 \x01(\x03R\x06dClock\"\xe9\x01\n" +
 	"\n" +
 	"DeadLetter\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
@@ -1697,7 +1705,8 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x05where\x18\x06 \x01(\tR\x05where\x12\x1f\n" +
 	"\vreceived_at\x18\a \x01(\x03R\n" +
 	"receivedAt\x12\x12\n" +
-	"\x04item\x18\b \x01(\fR\x04item*\xc8\x02\n" +
+	"\x04item\x18\b \x01(\fR\x04item\x12\x16\n" +
+	"\x06digest\x18\t \x01(\fR\x06digest*\xc8\x02\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10EVENT_TYPE_OTHER\x10\x01\x12\x19\n" +
