@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/internal/pepper"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -78,9 +79,6 @@ const (
 	// maxMaxBodyBytes keeps a raw body, with what Kafka adds to it, below the
 	// 5 MiB that the topics for bodies allow a record.
 	maxMaxBodyBytes = 5<<20 - 64<<10
-	// minPepper keeps a pepper from being guessed: phone numbers are few, so its
-	// strength is all that protects them.
-	minPepper = 16
 )
 
 // Default is a door on the usual port, without sources.
@@ -133,11 +131,7 @@ func (c *Config) Validate() error {
 
 // validateAll is Validate with the parts that have sections of their own.
 func (c *Config) validateAll(known provider.Registry) error {
-	err := errors.Join(c.Validate(), ValidateSources(c.Sources, known))
-	if len(c.Pepper) < minPepper {
-		err = errors.Join(err, fmt.Errorf("pepper: %d bytes, want at least %d", len(c.Pepper), minPepper))
-	}
-	return err
+	return errors.Join(c.Validate(), ValidateSources(c.Sources, known), pepper.Check(c.Pepper))
 }
 
 // ValidateSources reports every mistake in the section `sources` at once. known

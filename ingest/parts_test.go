@@ -56,6 +56,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"no idle timeout", func(c *Config) { c.IdleTimeout = -1 }, "idle timeout"},
 		{"impatient", func(c *Config) { c.ProduceTimeout = time.Millisecond }, "produce_timeout"},
 		{"short pepper", func(c *Config) { c.Pepper = "salt" }, "pepper"},
+		{"a pepper of one letter", func(c *Config) { c.Pepper = strings.Repeat("a", 64) }, "pepper: too weak"},
 		{"no values", func(c *Config) { c.Values.Segment = 0 }, "values of segment"},
 		{"name", func(c *Config) { c.Sources[0].Name = "../x" }, "name"},
 		{"provider", func(c *Config) { c.Sources[0].Provider = "pigeon" }, "pigeon"},

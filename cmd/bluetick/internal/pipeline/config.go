@@ -10,6 +10,8 @@ import (
 	"github.com/bluetick/bluetick/ingest"
 	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/obs"
+	"github.com/bluetick/bluetick/internal/pepper"
+	"github.com/bluetick/bluetick/internal/secret"
 	"github.com/bluetick/bluetick/sink"
 )
 
@@ -34,6 +36,8 @@ type Config struct {
 	Sink       sink.Config    `yaml:"sink"`
 	Metrics    obs.Config     `yaml:"metrics"`
 	Alerts     alert.Settings `yaml:"alerts"`
+	// Warnings are told at the start: settings that work, and should be otherwise.
+	Warnings []string `yaml:"-"`
 }
 
 // Default is the single-machine product on its usual ports.
@@ -57,6 +61,9 @@ func Load(path string) (Config, error) {
 	if err := config.Load(path, &c); err != nil {
 		return Config{}, err
 	}
+	if err := c.warnOfFile(path); err != nil {
+		return Config{}, err
+	}
 	return c, nil
 }
 
@@ -64,7 +71,10 @@ func Load(path string) (Config, error) {
 // out and reports every mistake at once. New expects a Config that went through
 // it.
 func (c *Config) Finish(env func(string) string) error {
-	if err := c.resolve(env); err != nil {
+	for i := range c.Sources {
+		c.Sources[i].SetDefaults()
+	}
+	if err := c.resolve(secret.OS(env)); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
 	if err := c.validate(); err != nil {
@@ -83,31 +93,14 @@ func (c *Config) ForAsking() {
 	}
 }
 
-// resolve replaces every "env:NAME" and "file:PATH" by what it stands for.
-func (c *Config) resolve(env func(string) string) error {
-	secrets := config.NewSecrets(env)
-	secrets.Resolve("pepper", &c.Pepper)
-	secrets.Resolve("clickhouse.dsn", &c.ClickHouse.DSN)
-	for i := range c.Sources {
-		s := &c.Sources[i]
-		s.SetDefaults()
-		secrets.Resolve("sources "+s.Name+": verify_token", &s.VerifyToken)
-		for j := range s.Secrets {
-			secrets.Resolve("sources "+s.Name+": secrets", &s.Secrets[j])
-		}
-	}
-	for i := range c.Alerts.Webhooks {
-		w := &c.Alerts.Webhooks[i]
-		secrets.Resolve("alerts.webhooks "+w.Name+": secret", &w.Secret)
-	}
-	return secrets.Err()
-}
-
 // validate asks every owner of a section.
 func (c *Config) validate() error {
 	var errs []error
 	if c.Data == "" {
 		errs = append(errs, errors.New("data: no folder given"))
+	}
+	if c.Pepper != "" {
+		errs = append(errs, pepper.Check(c.Pepper))
 	}
 	if c.StartTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("start_timeout: %s, want more than 0", c.StartTimeout))
