@@ -7,6 +7,6 @@ const (
 	StageRollup  = "rollup"
 	StageAlert   = "alert"
 	StageSink    = "sink"
-	// StageLog is no stage: "log/<topic>" is where the log of a topic ended.
+	// StageLog is not a stage: "log/<topic>" is where the log of a topic ended.
 	StageLog = "log"
 )
