@@ -281,8 +281,8 @@ func TestCatchingUpSeesEveryMinute(t *testing.T) {
 	}
 }
 
-// A jump of the watermark over a reminder and the end leaves one row of that
-// offset, the end.
+// When the watermark jumps over both a reminder and the end, one row of that
+// offset is left: the end.
 func TestOneRowPerIncidentAndOffset(t *testing.T) {
 	w := newWorld(t, onlyOptOut(t))
 	at := midnight + 36000
@@ -311,7 +311,7 @@ func TestOneRowPerIncidentAndOffset(t *testing.T) {
 }
 
 // The number of sources is fixed by the first word: another one is rejected and
-// says what to do, as the roll-up does with the same text.
+// tells what to do, as the roll-up does with the same text.
 func TestAnotherNumberOfSourcesIsRejected(t *testing.T) {
 	for _, now := range []int32{1, 3} {
 		w := newWorld(t, defaults(t))
