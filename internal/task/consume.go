@@ -21,8 +21,8 @@ const maxPoll = 10_000
 const (
 	// askTimeout bounds a question to Kafka in the task's loop.
 	askTimeout = 2 * time.Second
-	// retryPause keeps a fetch that fails at once from making a busy loop, and
-	// warnEvery the log short.
+	// retryPause keeps a fetch that fails at once from making a busy loop;
+	// warnEvery keeps the log short.
 	retryPause = 250 * time.Millisecond
 	warnEvery  = 10 * time.Second
 )
@@ -71,9 +71,9 @@ func fetchError(err error, where string, next int64) (fatal, retry error) {
 	return nil, err
 }
 
-// topicMayBeGone says whether a retryable fetch error can mean that the topic
-// was deleted, or deleted and made again. It can also be a broker that does not
-// know yet, so Kafka is asked.
+// topicMayBeGone reports whether a retryable fetch error can mean that the topic
+// was deleted, or deleted and made again. It can also come from a broker that does
+// not know the topic yet, so Kafka is asked.
 func topicMayBeGone(err error) bool {
 	return errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.InconsistentTopicID) ||
 		errors.Is(err, kerr.UnknownTopicOrPartition)
