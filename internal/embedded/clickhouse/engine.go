@@ -14,13 +14,13 @@ import (
 // AdminUser is the user that may write through the handler, with Config.AdminPassword.
 const AdminUser = "bluetick_admin"
 
-// quietArg keeps the engine's own log off a terminal. With standard input or
-// error a terminal it would write there, among them one "current_thread contains
-// invalid address" for each streamed insert, which says nothing about the insert.
-// Errors of statements reach the caller either way.
+// quietArg keeps the engine's own log off a terminal. Where standard input or
+// error is a terminal the engine would write there, also one "current_thread
+// contains invalid address" for each streamed insert, which does not concern the
+// insert. Errors of statements reach the caller either way.
 const quietArg = "--log-level=none"
 
-// Config says where the engine keeps its data and what it may use.
+// Config is where the engine keeps its data and what it may use.
 type Config struct {
 	// Dir is the folder of the data, created if absent. Only one process at a time may open it.
 	Dir string

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// exception is an error as ClickHouse tells it to its clients.
+// exception is an error as ClickHouse reports it to its clients.
 type exception struct {
 	code int
 	text string // starts with "Code: N. DB::Exception: "

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// displayName is what clients are told the server is called.
+// displayName is the server's name as clients see it.
 const displayName = "bluetick embedded"
 
 // errReaderTime is the cause of the end of a reader's query that ran too long.
@@ -71,7 +71,7 @@ func (e *Engine) serveQuery(w http.ResponseWriter, r *http.Request) {
 // unblockGrace is the time a client has to take the error after its request's context has ended.
 const unblockGrace = time.Second
 
-// unblock keeps a client that neither sends, reads nor leaves from holding its request past the end of ctx.
+// unblock keeps a client that neither sends, nor reads, nor leaves from holding its request past the end of ctx.
 // The function it returns must be called when the request has ended.
 func unblock(ctx context.Context, w http.ResponseWriter) func() {
 	ended, done := make(chan struct{}), make(chan struct{})
@@ -131,7 +131,7 @@ func (e *Engine) slot(ctx context.Context, q *request) (release func(), exc *exc
 	}
 }
 
-// explain says why a request ended, which a killed query itself cannot know.
+// explain returns why a request ended, which a killed query itself cannot know.
 func (e *Engine) explain(ctx context.Context, err error) *exception {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:

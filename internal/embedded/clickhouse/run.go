@@ -14,7 +14,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 )
 
-// helloQuery is how clickhouse-go asks a server for what the native protocol tells in its greeting.
+// helloQuery is how clickhouse-go asks a server for what the native protocol has in its greeting.
 const helloQuery = "SELECT displayName(), version(), revision(), timezone()"
 
 // run takes a request from its body to the last byte of its result.
@@ -190,7 +190,7 @@ var quoter = strings.NewReplacer(`\`, `\\`, `'`, `\'`, "`", "\\`")
 func quote(s string) string     { return "'" + quoter.Replace(s) + "'" }
 func quoteName(s string) string { return "`" + quoter.Replace(s) + "`" }
 
-// gate lets one statement through, and from who may only read, one that leaves no trace.
+// gate lets one statement through; from a reader, only one that leaves no trace.
 func gate(c *conn, q *request, sql string) error {
 	a, err := c.analyse(sql)
 	if err != nil {
@@ -264,7 +264,7 @@ func (e *Engine) killWhenDone(ctx context.Context, q *request) func() {
 	}
 }
 
-// killAgain is how often a kill is repeated: the query may not have been registered yet, or hear it only later.
+// killAgain is how often a kill is repeated: the query may not have been registered yet, or notice it only later.
 const killAgain = 50 * time.Millisecond
 
 func (e *Engine) kill(mark string, ended <-chan struct{}) {
@@ -315,8 +315,8 @@ func runQuery(c *conn, q *request, st statement, format string, out *output) err
 	return err
 }
 
-// hello answers clickhouse-go's greeting in the revision the client asked for, and says revision 0: from then on
-// it expects the plain Native blocks that the engine writes.
+// hello answers clickhouse-go's greeting in the revision the client asked for, and announces revision 0: from then
+// on it expects the plain Native blocks that the engine writes.
 func (e *Engine) hello(q *request, out *output) error {
 	block := proto.NewBlock()
 	for _, col := range []struct {
