@@ -19,16 +19,16 @@ const (
 	// maxSuspects bounds the rows looked at; those of the greatest versions come
 	// first, since only they stay suspicious.
 	maxSuspects = 10_000
-	// looks and lookEvery bound how long audit waits for the sink to say anew
+	// looks and lookEvery bound how long audit waits for the sink to write anew
 	// where the logs end: it does so at least every 5 s, and twice is needed.
 	looks     = 60
 	lookEvery = 250 * time.Millisecond
 )
 
-// Unexplained is a row that no record of the log can explain: it says of itself
-// that it follows from records which are not there.
+// Unexplained is a row that no record of the log can explain: by its own version
+// it follows from records that do not exist.
 type Unexplained struct {
-	// Table is where the row stands.
+	// Table is where the row is.
 	Table string
 	// Row names it; of rates and alerts the newest of the account.
 	Row string
@@ -73,9 +73,9 @@ func (e *ends) suspicious(rows []Unexplained) []Unexplained {
 }
 
 // unexplained finds the rows that no log can explain. A row may be newer than
-// what is known of the log, so the sink is heard twice more before a row is
-// accused: what it says the second time it has asked for after the row was read.
-// Rows that nobody can judge, because no sink is running, are counted apart.
+// what is known of the log, so the sink is asked twice more before a row is
+// accused: its second answer is certainly newer than the reading of the row.
+// Rows that cannot be judged, because no sink is running, are counted apart.
 func unexplained(ctx context.Context, conn driver.Conn, r *Report, pause func(context.Context) error) error {
 	known, err := readEnds(ctx, conn)
 	if err != nil {

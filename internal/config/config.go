@@ -1,6 +1,6 @@
 // Package config reads a configuration: a YAML file over the defaults, then the
 // secrets that the file only names. It knows no setting. What can be set, and
-// what is a mistake, stands beside the owner of each part; the process puts the
+// what is a mistake, is defined by the owner of each part; the process puts the
 // parts together (cmd/bluetick/internal/pipeline).
 package config
 
@@ -16,8 +16,7 @@ import (
 )
 
 // Load reads the file at path over what into holds; "" leaves it as it is. An
-// unknown key is an error: a misspelt setting must not be silently without
-// effect.
+// unknown key is an error: a misspelt setting must not go unnoticed.
 func Load(path string, into any) error {
 	if path == "" {
 		return nil
@@ -34,8 +33,8 @@ func Load(path string, into any) error {
 	return nil
 }
 
-// Secrets replaces settings of the form "env:NAME" and "file:PATH" by what they
-// stand for, and remembers which it could not.
+// Secrets replaces settings of the form "env:NAME" and "file:PATH" by the secrets
+// they refer to, and remembers those it could not find.
 type Secrets struct {
 	env  func(string) string
 	errs []error
@@ -44,7 +43,7 @@ type Secrets struct {
 // NewSecrets takes environment variables from env.
 func NewSecrets(env func(string) string) *Secrets { return &Secrets{env: env} }
 
-// Resolve replaces value, which an error calls what.
+// Resolve replaces value; an error calls the setting by the name in what.
 func (s *Secrets) Resolve(what string, value *string) {
 	v, err := s.secret(*value)
 	if err != nil {
@@ -54,7 +53,7 @@ func (s *Secrets) Resolve(what string, value *string) {
 	*value = v
 }
 
-// Err tells every secret that is missing.
+// Err names every secret that is missing.
 func (s *Secrets) Err() error { return errors.Join(s.errs...) }
 
 func (s *Secrets) secret(value string) (string, error) {

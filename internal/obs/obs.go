@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewLogger writes to w as c says.
+// NewLogger returns a log that writes to w in the level and format of c.
 func NewLogger(w io.Writer, c LogConfig) (*slog.Logger, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
@@ -77,7 +77,7 @@ func Listen(addr string, registry *prometheus.Registry, log *slog.Logger) (*Serv
 // Addr is the bound address.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// SetReady says whether /readyz answers 200.
+// SetReady sets whether /readyz answers 200.
 func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
 
 // Stop ends open requests within ctx and waits for the server.

@@ -27,7 +27,7 @@ const (
 	settling        = 10 * second
 )
 
-// TestRecordedLog holds the rows of every fold, and the dead letters, against
+// TestRecordedLog compares the rows of every fold, and the dead letters, with
 // those of the golden file: byte for byte, in order. The first line that
 // differs names the fold to look at, as each reads the rows of the one before.
 func TestRecordedLog(t *testing.T) {
@@ -137,7 +137,7 @@ func (e *tape) Emit(_ context.Context, rows []task.Row) error {
 		if err != nil {
 			return err
 		}
-		letter.Detail = "" // the Protobuf library words its errors anew in every build
+		letter.Detail = "" // the Protobuf library words its errors differently in each build
 		e.add(r.Topic, r.Schema, r.Key, schemas.EncodeDeadLetter(&letter))
 	}
 	return nil

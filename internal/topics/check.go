@@ -42,9 +42,9 @@ type Settings struct {
 type Finding struct {
 	// Topic is the name of the topic.
 	Topic string
-	// Problem says what is set, what it should be, and what goes wrong otherwise.
+	// Problem states what is set, what it should be, and what goes wrong otherwise.
 	Problem string
-	// Remedy says what to do.
+	// Remedy is what to do.
 	Remedy string
 }
 
