@@ -30,7 +30,7 @@ func connection(t *testing.T) driver.Conn {
 	return conn
 }
 
-// TestAsk puts questions to a real engine and looks at what a person would read.
+// TestAsk asks a real engine and looks at what a person would read.
 func TestAsk(t *testing.T) {
 	conn := connection(t)
 	for name, c := range map[string]struct{ query, format, want string }{
@@ -52,7 +52,8 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// TestAskWithoutAnAnswer: what returns no rows is done and says nothing.
+// TestAskWithoutAnAnswer: a statement that returns no rows is done and prints
+// nothing.
 func TestAskWithoutAnAnswer(t *testing.T) {
 	conn := connection(t)
 	var out bytes.Buffer
@@ -82,7 +83,7 @@ func TestAuditLines(t *testing.T) {
 	}
 }
 
-// TestAuditExit: a script can tell "they differ" from "nobody compared".
+// TestAuditExit: a script can tell "they differ" from "nothing was compared".
 func TestAuditExit(t *testing.T) {
 	dsn := "clickhouse://127.0.0.1:" + closedPort(t)
 	for name, c := range map[string]struct {

@@ -51,7 +51,7 @@ func (c *auditCmd) Run(ctx context.Context) error {
 	return c.tell(os.Stdout, &report)
 }
 
-// tell prints the report and says with its error how the process ends.
+// tell prints the report; its error decides how the process ends.
 func (c *auditCmd) tell(w io.Writer, r *audit.Report) error {
 	if c.JSON {
 		enc := json.NewEncoder(w)

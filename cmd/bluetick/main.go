@@ -29,8 +29,8 @@ type cli struct {
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
-// errQuiet ends the process with exit code 1 and no further word: the command
-// has already said what is wrong.
+// errQuiet ends the process with exit code 1 and no further message: the command
+// has already printed what is wrong.
 var errQuiet = errors.New("")
 
 // unanswered is the error of a command that asks a question and got no answer.
@@ -40,7 +40,7 @@ type unanswered struct{ error }
 // Unwrap returns the cause.
 func (u unanswered) Unwrap() error { return u.error }
 
-// exitCode is what the process ends with after a command returned err.
+// exitCode is the exit code of the process after a command returned err.
 func exitCode(err error) int {
 	var u unanswered
 	switch {

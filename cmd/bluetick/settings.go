@@ -12,7 +12,7 @@ import (
 )
 
 // settings are the flags every command shares. A flag that is not given leaves
-// what the config file says; the file leaves the defaults.
+// the setting of the config file; what the file does not set keeps its default.
 type settings struct {
 	Config string `help:"YAML file with everything that can be set." type:"existingfile" env:"BLUETICK_CONFIG" placeholder:"FILE"`
 	Data   string `help:"Folder for all data (default: data). One process at a time." env:"BLUETICK_DATA" placeholder:"DIR"`

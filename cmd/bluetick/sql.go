@@ -111,7 +111,7 @@ func code(query string) string {
 }
 
 // plain turns a scanned value into what a person reads: pointers followed, keys
-// in hex, times in UTC without a fraction that says nothing.
+// in hex, times in UTC without a fraction of zero.
 func plain(v any, typ string) any {
 	r := reflect.ValueOf(v)
 	if r.Kind() == reflect.Pointer {
@@ -142,8 +142,8 @@ func plain(v any, typ string) any {
 	return v
 }
 
-// alignRows is how many rows of a table are aligned together: a table has to be
-// held until it is, and a result may be larger than the memory.
+// alignRows is how many rows of a table are aligned together: rows are held in
+// memory until they are aligned, and a result may be larger than the memory.
 const alignRows = 1000
 
 // writer writes rows in one of the formats.

@@ -54,7 +54,7 @@ type campaignRow struct {
 	Distances map[string]float64 `ch:"benchmarks"`
 }
 
-// counts are the numbers the truth is compared on.
+// counts are the numbers that are compared with the truth.
 func (c campaignRow) counts() simulate.CampaignTruth {
 	return simulate.CampaignTruth{
 		Campaign: c.Campaign, Sent: c.Sent, Delivered: c.Delivered, Opened: c.Opened, Engaged: c.Engaged,
@@ -115,7 +115,7 @@ func against(ours, truth int64) string {
 	return fmt.Sprintf("%d/%d", ours, truth)
 }
 
-// rows pairs what ClickHouse says with the truth, by campaign.
+// rows pairs what ClickHouse holds with the truth, by campaign.
 func (s *snapshot) rows() [][]string {
 	ours := map[string]campaignRow{}
 	for _, c := range s.campaigns {
@@ -190,7 +190,7 @@ type places struct {
 // url is where the simulated account's webhooks go.
 func (p places) url() string { return "http://" + p.ingest + "/v1/webhooks/meta/demo" }
 
-// help tells how to read the table and what to paste.
+// help explains how to read the table and what to paste.
 func (p places) help() string {
 	sql := func(q string) string {
 		return fmt.Sprintf("  curl 'http://%s/?database=bluetick' --data-binary \"%s FORMAT PrettyCompact\"\n", p.clickhouse, q)

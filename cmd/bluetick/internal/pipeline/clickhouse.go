@@ -12,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/internal/config"
 )
 
-// ClickHouse says where ClickHouse is: embedded on Listen, or the server of DSN.
+// ClickHouse is where ClickHouse is: embedded on Listen, or the server of DSN.
 // It is the section `clickhouse` of the operator's file.
 type ClickHouse struct {
 	Listen   string `yaml:"listen"`
@@ -27,9 +27,9 @@ type ClickHouse struct {
 	RatesTTLDays int `yaml:"rates_ttl_days"`
 }
 
-// A year and a month of counts lets this month be held against the same of last
-// year. Rates are most of the rows and say nothing that panes do not; three
-// months is what is looked back at when an alert is judged.
+// With a year and a month of counts this month can be compared with the same one
+// last year. Rates are most of the rows, and all of them follow from the panes;
+// three months is how far one looks back to judge an alert.
 const (
 	defaultPanesTTLDays = 400
 	defaultRatesTTLDays = 90
@@ -76,8 +76,8 @@ func (c *ClickHouse) server() (*clickhouse.Options, error) {
 	}
 	opts, err := clickhouse.ParseDSN(c.DSN)
 	if _, unreadable := errors.AsType[*url.Error](err); unreadable {
-		// The error spells out the DSN, with the password whose characters it
-		// stumbled over.
+		// The error would quote the DSN, with the password whose characters made it
+		// fail.
 		return nil, errors.New("dsn: it is no URL, for an invalid port or an invalid character: write special characters of user and password as %XX (/ is %2F, # is %23, % is %25)")
 	}
 	if err != nil {
@@ -95,7 +95,7 @@ func (c *ClickHouse) options() (*clickhouse.Options, error) {
 	return opts, config.Under("clickhouse", err)
 }
 
-// Remedy adds to an error of ClickHouse what to do about it, where that is known.
+// Remedy adds to an error of ClickHouse what to do about it, if that is known.
 func Remedy(err error) error {
 	const unknownTable, unknownDatabase = 60, 81
 	exception, ok := errors.AsType[*clickhouse.Exception](err)

@@ -14,8 +14,8 @@ import (
 )
 
 // Config is everything an operator may set. Each section belongs to the package
-// that does what it says, with its keys, its defaults and its mistakes; here
-// they are put together.
+// that it configures, with its keys, its defaults and its validation; here they
+// are put together.
 type Config struct {
 	// Data is the folder that holds all state; one process at a time.
 	Data string        `yaml:"data"`
@@ -79,11 +79,11 @@ func (c *Config) Finish(env func(string) string) error {
 func (c *Config) ForAsking() {
 	c.Sources, c.Alerts.Webhooks, c.Pepper = nil, nil, ""
 	if c.Log.Level == "info" {
-		c.Log.Level = "warn" // state changes of an engine opened to be asked are not news
+		c.Log.Level = "warn" // an engine opened for one question need not log its start
 	}
 }
 
-// resolve replaces every "env:NAME" and "file:PATH" by what it stands for.
+// resolve replaces every "env:NAME" and "file:PATH" by its secret.
 func (c *Config) resolve(env func(string) string) error {
 	secrets := config.NewSecrets(env)
 	secrets.Resolve("pepper", &c.Pepper)

@@ -154,7 +154,7 @@ func TestMissingSecretsAreNamed(t *testing.T) {
 	}
 }
 
-// TestEveryMistakeAtOnce holds the words that operators read.
+// TestEveryMistakeAtOnce fixes the words that operators read.
 func TestEveryMistakeAtOnce(t *testing.T) {
 	c := Default()
 	c.Data = ""
@@ -208,7 +208,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	}
 }
 
-// TestForAsking: a second terminal has none of them.
+// TestForAsking: a second terminal needs none of the secrets.
 func TestForAsking(t *testing.T) {
 	c := Default()
 	c.Pepper = "env:NOPE"
