@@ -93,7 +93,7 @@ func (s *Server) answerWith(w http.ResponseWriter, source string, reason Reason,
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(reply.Status)
-	// The client is gone if this fails, and nobody else wants to know.
+	// If this fails the client is gone, and nobody else needs to know.
 	_, _ = io.WriteString(w, reply.Text)
 }
 
@@ -152,7 +152,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	return Accepted, result.Reply
 }
 
-// read fills buf with the body, or says why not.
+// read fills buf with the body, or returns why not.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) Reason {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return EncodingUnknown

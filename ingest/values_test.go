@@ -22,7 +22,7 @@ func named(account string, campaigns ...string) []schemas.Event {
 	return events
 }
 
-// flood are n events with a campaign each that was never there.
+// flood is n events, each with a campaign that was never there before.
 func flood(account string, from, n int) []schemas.Event {
 	names := make([]string, n)
 	for i := range names {

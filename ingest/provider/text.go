@@ -107,7 +107,7 @@ func (s *secrets) in(v string) bool {
 	return international(v)
 }
 
-// international reports whether a number like +49 30 1234567 stands in v.
+// international reports whether v contains a number like +49 30 1234567.
 func international(v string) bool {
 	for {
 		_, rest, found := strings.Cut(v, "+")
@@ -121,8 +121,8 @@ func international(v string) bool {
 	}
 }
 
-// leadingDigits counts the digits v begins with, across what people write
-// between them.
+// leadingDigits counts the digits v begins with, across the separators that people
+// write between them.
 func leadingDigits(v string) int {
 	n := 0
 	for i := range len(v) {

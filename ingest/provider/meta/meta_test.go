@@ -207,8 +207,8 @@ func TestLetterItemBounded(t *testing.T) {
 	}
 }
 
-// TestRetryHasSameIDs: a provider's retry, later and beside other updates, says
-// the same with the same ids.
+// TestRetryHasSameIDs: a provider's retry, later and beside other updates, gives
+// the same events with the same ids.
 func TestRetryHasSameIDs(t *testing.T) {
 	e, in := endpointOf(t), providertest.Input(t)
 	for _, path := range fixtures(t) {

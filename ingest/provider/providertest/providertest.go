@@ -52,7 +52,7 @@ func Open(t testing.TB, p provider.Provider, s provider.Settings) provider.Endpo
 	return e
 }
 
-// Contract is what a provider says of itself.
+// Contract is what a provider promises.
 type Contract struct {
 	// Provider is its name.
 	Provider string
@@ -100,8 +100,8 @@ func Check(t testing.TB, c Contract, r *provider.Request, in *provider.Input, go
 	}
 }
 
-// Retry checks that a request sent again an hour later says the same with the
-// same ids. Its events must not take their time from us, or have ids of their
+// Retry checks that a request sent again an hour later gives the same events with
+// the same ids. The events must not take their time from us, or have ids of their
 // own.
 func Retry(t testing.TB, e provider.Endpoint, r *provider.Request, in *provider.Input) {
 	t.Helper()
