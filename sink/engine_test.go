@@ -27,7 +27,7 @@ func migrated(t testing.TB) driver.Conn {
 }
 
 // crashing is a Store that dies at a given call: before the insert, or after it
-// without anybody hearing of it. landed is told of each insert of progress.
+// without an answer. landed is called after each insert of progress.
 type crashing struct {
 	*clickhouse.Client
 	landed chan struct{}

@@ -83,7 +83,7 @@ func (r rate) bounds() []bound {
 }
 
 // wilsonLow and wilsonHigh are the Wilson score interval (Wilson 1927) with
-// z = 1.959964 for 95 %, multiplied out by n: NULL if n is 0 (said first, since
+// z = 1.959964 for 95 %, multiplied out by n: NULL if n is 0 (tested first, since
 // greatest and least ignore NULL). Rounding must not leave [0, 1].
 func wilsonLow(k, n string) string {
 	return fmt.Sprintf("if(%s = 0, NULL, greatest(0., %s))", n, wilson(k, "-", n))

@@ -40,7 +40,7 @@ func col[R, V any](name string, rows []R, f func(*R) V) column {
 	return column{name, values}
 }
 
-// Event is an event and where it stood.
+// Event is an event and its place in the log.
 type Event struct {
 	schemas.Event
 	Partition int32
@@ -56,9 +56,9 @@ func (Events) Table() string { return "events" }
 // Len implements Rows.
 func (r Events) Len() int { return len(r) }
 
-// content is zero if the id is the digest of what the event says, else that
+// content is zero if the id is the digest of the event's content, else that
 // digest. It is part of the table's key: a merge keeps one of equal copies and
-// every copy that says something of its own.
+// every copy that differs.
 func (e *Event) content() []byte {
 	digest := schemas.EventID(&e.Event)
 	if digest == e.ID {

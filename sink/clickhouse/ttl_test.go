@@ -7,8 +7,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestTTLsOfFolds: panes and rates lose the days past their TTL and no other,
-// and the TTL can be changed and taken away.
+// TestTTLsOfFolds: panes and rates lose the days past their TTL and no others, and
+// the TTL can be changed and removed.
 func TestTTLsOfFolds(t *testing.T) {
 	engine := chtest.Open(t)
 	conn := migrated(t, engine)
