@@ -178,7 +178,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestSlowBody: a client that stops in mid-body is told so and let go.
+// TestSlowBody: a client that stops in the middle of a body is told so and
+// disconnected.
 func TestSlowBody(t *testing.T) {
 	c := testConfig()
 	c.ReadTimeout = 200 * time.Millisecond

@@ -140,7 +140,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	s.values.cap(req.ReceivedAt, result.Events, src.exceeded)
 	records := recordsOf(&result, now, src.name)
 	if s.config.KeepRaw {
-		// kgo can hold on to the value beyond an answer of 503.
+		// kgo may still hold the value after we have answered 503.
 		records = append(records, Record{
 			Topic: schemas.TopicRaw, Schema: schemaRaw, Key: []byte(src.name),
 			Value: bytes.Clone(req.Body), Provider: src.provider, At: now,

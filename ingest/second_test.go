@@ -21,7 +21,7 @@ const (
 	postalClick = "account=7&parcel=parcel-0001&event=e-1&link=first&phone=" + testPhone
 )
 
-// withPostal is a door with a source of Meta's and one of postal's.
+// withPostal is a door with a Meta source and a postal source.
 func withPostal() Config {
 	c := testConfig()
 	c.Sources = append(c.Sources, Source{Name: "links", Provider: "postal", Secrets: []string{testStamp}, MaxEventAge: DefaultMaxEventAge})

@@ -161,10 +161,9 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 // Failed receives the error that ended serving, unless Stop did.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// Stop takes no more requests, lets those in flight end, and waits for them
-// until ctx ends. Then their connections are cut, and their providers will send
-// again. The Producer must outlive it. Without Start it only takes the metrics
-// away.
+// Stop takes no more requests, lets those in flight end, and waits for them until
+// ctx ends. Then their connections are cut, and their providers will send again.
+// The Producer must outlive it. Without Start it only unregisters the metrics.
 func (s *Server) Stop(ctx context.Context) error {
 	defer s.scope.Close()
 	if s.listener == nil {

@@ -98,7 +98,7 @@ type hashes map[uint64]struct{}
 // seen is what one account has used.
 type seen struct {
 	today, before [dimensions]hashes
-	// fresh are how many of today were not used the day before.
+	// fresh is how many of today's values were not used the day before.
 	fresh  [dimensions]int
 	warned [dimensions]bool
 }
@@ -116,9 +116,9 @@ func newValues(limits ValueLimits) *values {
 	return v
 }
 
-// cap replaces what is beyond the limits in the events of one body, and makes
-// ids of the content anew: the event itself says "(other)". An id of the
-// provider's own stays.
+// cap replaces what is beyond the limits in the events of one body, and then
+// makes the ids that come from the content anew, since the event now says
+// "(other)". The provider's own ids stay.
 func (v *values) cap(at schemas.Instant, events []schemas.Event, tell exceeded) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

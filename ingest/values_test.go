@@ -39,9 +39,9 @@ func campaignsOf(events []schemas.Event) string {
 	return strings.Join(names, " ")
 }
 
-// Two accounts on one source. One of them sends an id per message as campaign;
-// before, every campaign that the other used for the first time that day became
-// (other).
+// Two accounts on one source. One of them sends an id per message as campaign; it
+// used to turn every campaign that the other used for the first time that day
+// into (other).
 func TestOneAccountsValuesAreItsOwn(t *testing.T) {
 	limits := ValueLimits{Campaign: 10, Template: 10, Variant: 10, Segment: 10, Language: 10, Tuples: 100}
 	at := schemas.InstantOf(testNow())
@@ -204,7 +204,8 @@ func TestTuplesOfADayAreBounded(t *testing.T) {
 	}
 }
 
-// All accounts together are bounded too, and the room goes to who has less.
+// All accounts together are bounded too, and the room goes to the account that
+// has less.
 func TestHashesOfAllAccountsAreBounded(t *testing.T) {
 	v := newValues(ValueLimits{Campaign: 1000, Template: 1, Variant: 1, Segment: 1, Language: 1, Tuples: 2000})
 	v.most = 400

@@ -117,7 +117,7 @@ type Result struct {
 	Reply   Reply
 }
 
-// Stats counts what decoding did beside making events and letters.
+// Stats counts what decoding did besides making events and letters.
 type Stats struct {
 	// Clamped is the number of events whose time lay after ReceivedAt.
 	Clamped int

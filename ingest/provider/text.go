@@ -38,8 +38,8 @@ func Clean(s string, limit int) string {
 	return s
 }
 
-// plain reports whether s is printable ASCII without white space at its ends:
-// what nearly every value is.
+// plain reports whether s is printable ASCII without white space at its ends: as
+// nearly every value is.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
@@ -59,8 +59,8 @@ const (
 	nationalDigits = 8
 )
 
-// secrets are the phone numbers and ids an item names: what must not leave with
-// any text the sender or the provider chose.
+// secrets are the phone numbers and ids an item names: they must not leave in any
+// text that the sender or the provider chose.
 type secrets struct {
 	phones []string // the last nationalDigits of each
 	ids    []string
@@ -156,8 +156,8 @@ func digits(s string) string {
 	return string(b)
 }
 
-// MaskTitle replaces links and long numbers of a provider's error title: they
-// can name a person, and would make a title of every failure its own.
+// MaskTitle replaces links and long numbers of a provider's error title: they can
+// name a person, and they would give every failure a title of its own.
 func MaskTitle(s string) string {
 	s = Clean(s, 4*MaxTitle)
 	if !strings.ContainsAny(s, "0123456789/") {

@@ -59,7 +59,7 @@ func (p *Provider) Open(s provider.Settings) (provider.Endpoint, error) {
 	return e, nil
 }
 
-// endpoint is one source of Meta's, immutable after Open.
+// endpoint is one Meta source, immutable after Open.
 type endpoint struct {
 	provider *Provider
 	secrets  [][]byte

@@ -17,7 +17,7 @@ import (
 // Now is the clock of the fixtures, a few minutes after most of their times.
 const Now schemas.Instant = 1790000400_000
 
-// Input is that of a source with a pattern for campaigns.
+// Input is the input of a source with a pattern for campaigns.
 func Input(t testing.TB) *provider.Input {
 	t.Helper()
 	words, err := schemas.DefaultOptOutWords()
@@ -60,7 +60,8 @@ type Contract struct {
 	OwnIDs bool
 }
 
-// Check holds for the result of every request, whatever is in it.
+// Check checks what must be true of the result of every request, whatever is in
+// it.
 func Check(t testing.TB, c Contract, r *provider.Request, in *provider.Input, got provider.Result) {
 	t.Helper()
 	oldest := r.ReceivedAt - schemas.Instant(in.MaxEventAge.Milliseconds())
