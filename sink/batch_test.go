@@ -23,7 +23,8 @@ func anEvent(n int, t schemas.EventType) schemas.Event {
 	return e
 }
 
-// keyOf is the key that our producers give a value; none to what they never write.
+// keyOf is the key that our producers give a value; none for what they never
+// write.
 func keyOf(schema string, value []byte) []byte {
 	switch schema {
 	case schemas.SchemaEvent:

@@ -63,7 +63,7 @@ func (c *crashing) Insert(ctx context.Context, rows clickhouse.Rows, token strin
 }
 
 // workload is records for every topic: events with repeats, panes in rising
-// versions with Progress between them, and what belongs nowhere.
+// versions with Progress between them, and records that belong nowhere.
 func workload(r *rand.Rand) (records []*kgo.Record, panes map[int64]int64) {
 	panes = map[int64]int64{}
 	for n := range 300 {

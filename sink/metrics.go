@@ -22,7 +22,8 @@ type metrics struct {
 	freshness prometheus.Histogram
 }
 
-// newMetrics registers the sink's metrics in a scope that leaves with the sink.
+// newMetrics registers the sink's metrics in a scope that is closed with the
+// sink.
 func newMetrics(s *meter.Scope) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return meter.Register(s, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bluetick", Subsystem: "sink", Name: name, Help: help}, labels))

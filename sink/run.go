@@ -24,8 +24,8 @@ func topics() []string {
 	return []string{schemas.TopicEvents, schemas.TopicPanes, schemas.TopicRates, schemas.TopicAlerts, schemas.TopicDeadLetters}
 }
 
-// Run carries every topic into ClickHouse until ctx ends or an error comes that
-// no repetition mends. At the end it inserts what it holds, for at most
+// Run carries every topic into ClickHouse until ctx ends or there is an error
+// that trying again cannot cure. At the end it inserts what it holds, for at most
 // StopTimeout. It returns nil if ctx ended it.
 func Run(ctx context.Context, cfg Config, deps Deps) error {
 	if err := cfg.Validate(); err != nil {
@@ -145,7 +145,7 @@ func (w *writer) logs(ctx context.Context) ([]partitionLog, error) {
 	return logs, nil
 }
 
-// refusal is an error that no repetition mends.
+// refusal is an error that trying again cannot cure.
 type refusal struct{ err error }
 
 func (r *refusal) Error() string { return r.err.Error() }
@@ -179,9 +179,9 @@ func (w *writer) retry(ctx context.Context, what string, do func(context.Context
 	}
 }
 
-// classify says whether a repetition can mend err: an answer of ClickHouse or
-// of the network as the client has it, a refusal not, and of Kafka only what
-// Kafka itself calls retriable.
+// classify says whether trying again can cure err. A refusal it cannot; an error
+// of Kafka only if Kafka itself calls it retriable; errors of ClickHouse and of
+// the network are classed by the clickhouse package.
 func classify(err error) clickhouse.Class {
 	var refused *refusal
 	var kafka *kerr.Error

@@ -115,7 +115,8 @@ func deps(t *testing.T, brokers []string, store Store) Deps {
 	}
 }
 
-// start runs the sink and returns what ends it, gives its error, and waits.
+// start runs the sink and returns a function that ends it, waits, and gives its
+// error.
 func start(t *testing.T, cfg Config, d Deps) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -153,7 +154,7 @@ func produce(t *testing.T, brokers []string, records ...*kgo.Record) {
 	}
 }
 
-// record stands where its key belongs; one without a key in the given partition.
+// record goes to the partition of its key; one without a key to the given one.
 func record(topic string, partition int32, schema string, value []byte) *kgo.Record {
 	key := keyOf(schema, value)
 	if len(key) > 0 {
@@ -233,7 +234,8 @@ func TestStopInsertsWhatItHolds(t *testing.T) {
 	if n := store.count("events"); n != 5 {
 		t.Errorf("%d rows inserted, want 5", n)
 	}
-	// The metrics leave with the sink, and come again with the next.
+	// The metrics are unregistered with the sink, and come back with the next
+	// one.
 	if n := total(t, d, "records_received_total"); n != 0 {
 		t.Errorf("after the stop %d records are counted", n)
 	}
@@ -288,7 +290,7 @@ func TestRetries(t *testing.T) {
 			d := deps(t, brokers, store)
 			stop := start(t, quick(), d)
 			store.await(t, func() bool { return store.count("events") == 7 })
-			counted := total(t, d, "errors_total") // before the metrics leave with the sink
+			counted := total(t, d, "errors_total") // before the metrics are unregistered with the sink
 			if err := stop(); err != nil {
 				t.Fatal(err)
 			}

@@ -24,7 +24,7 @@ const (
 )
 
 // classOf sorts the codes of a server (src/Common/ErrorCodes.cpp): those that
-// say "not now", those by which it does not know itself, and all others.
+// mean "not now", those that leave the outcome unknown, and all others.
 func classOf(code int32) Class {
 	switch code {
 	case 202, // TOO_MANY_SIMULTANEOUS_QUERIES

@@ -141,8 +141,8 @@ func (m measures) eachOutcome(item func(name string) string) string {
 	return strings.Join(b, ", ")
 }
 
-// sumTotals, sumAtAge and sumUpto add the histograms of panes: whole, up to an
-// age that is an edge, and the first upto buckets.
+// sumTotals, sumAtAge and sumUpto add the histograms of panes: all of it, up to
+// an age that is an edge, and the first upto buckets.
 func (m measures) sumTotals(prefix string) string {
 	return m.eachOutcome(func(n string) string { return fmt.Sprintf("sum(arraySum(panes.%s)) AS %s%s", n, prefix, n) })
 }

@@ -87,7 +87,7 @@ func TestMessages(t *testing.T) {
 	for name, c := range map[string]struct {
 		events  []schemas.Event
 		columns string
-		want    string // "" is no row
+		want    string // "" if there is no row
 	}{
 		"only sent":              {[]schemas.Event{told(sent, 0)}, outcomes, "1 0 0 0 0 0 0 0 0 0 1 0 0"},
 		"delivered":              {[]schemas.Event{told(sent, 0), told(delivered, 5*time.Second)}, outcomes, "1 1 0 0 0 0 0 0 0 0 0 0 0"},

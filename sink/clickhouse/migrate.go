@@ -25,8 +25,8 @@ const separator = "\n-- next statement --\n"
 type Migration struct {
 	Number uint32
 	Name   string
-	// Checksum is of the text rendered without any TTL, so that another TTL is
-	// no other migration.
+	// Checksum is of the text rendered without any TTL, so that a changed TTL
+	// does not make it another migration.
 	Checksum   string
 	Statements []string
 }
@@ -74,7 +74,7 @@ func readMigration(file string, ttl TTL) (Migration, error) {
 	return Migration{uint32(number), name, hex.EncodeToString(sum[:]), strings.Split(rendered, separator)}, nil
 }
 
-// MigrateConfig says what Migrate is to reach.
+// MigrateConfig is what Migrate has to bring about.
 type MigrateConfig struct {
 	// Options lead to the server; their database is created if it is missing.
 	Options *ch.Options
@@ -201,7 +201,7 @@ func recordedMigrations(ctx context.Context, conn driver.Conn) (map[uint32]strin
 	return out, rows.Err()
 }
 
-// setTTLs makes the TTLs of a database that is there already those of ttl.
+// setTTLs changes the TTLs of an existing database to those of ttl.
 func setTTLs(ctx context.Context, conn driver.Conn, ttl TTL) error {
 	for _, t := range []struct {
 		table, column string

@@ -67,8 +67,8 @@ func (e *Event) content() []byte {
 	return digest[:]
 }
 
-// version makes the first of equal copies survive, and the one of the highest
-// decoder revision before that.
+// version decides which of equal copies survives: one of the highest decoder
+// revision, and among those the first.
 func (e *Event) version() uint64 {
 	const offsets = 1<<56 - 1
 	return uint64(e.SourceRevision)<<56 | (offsets - uint64(e.Offset)&offsets)
@@ -104,7 +104,7 @@ func (r Events) columns() []column {
 	}, r.parts()...)
 }
 
-// parts are the columns of what an event may be without.
+// parts are the columns of the optional parts of an event.
 func (r Events) parts() []column {
 	failure := func(e *Event) schemas.Failure { return orZero(e.Failure) }
 	cost := func(e *Event) schemas.Cost { return orZero(e.Cost) }
