@@ -111,7 +111,8 @@ const (
 //
 // It holds no phone number and no provider id in clear.
 type Event struct {
-	// ID is EventID of the event: equal content, equal ID.
+	// ID is EventID of the event, equal for equal content, or made of the provider's
+	// own event id where it has one.
 	ID      Key
 	Type    EventType
 	Channel Channel
