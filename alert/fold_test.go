@@ -157,8 +157,8 @@ func TestLimitOfSeries(t *testing.T) {
 			t.Errorf("%s is %v (there: %v), want %v", name, got, ok, want)
 		}
 	}
-	// The fold of a second partition counts into the same series, but for its own
-	// incidents; the first one's close leaves them there.
+	// The fold of a second partition counts into the same series, except for its
+	// own incidents; the first one's close leaves them there.
 	if _, err := NewFold(c, deps)(task.Source{Epoch: testEpoch, Partition: 1, Metrics: second}, w.st); err != nil {
 		t.Error(err)
 	}

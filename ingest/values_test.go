@@ -162,7 +162,7 @@ func TestTuplesAreCoarsened(t *testing.T) {
 			"other.tuples.segment": "s", "other.tuples.template": "t", "other.tuples.variant": "v", "other.tuples.campaign": "c5",
 		}},
 		{"what is unknown stays so", schemas.Dimensions{Campaign: "c6"}, schemas.Dimensions{Campaign: other}, map[string]string{"other.tuples.campaign": "c6"}},
-		{"a language alone is no combination", schemas.Dimensions{Language: "nl"}, schemas.Dimensions{Language: "nl"}, nil},
+		{"a language alone is not a combination", schemas.Dimensions{Language: "nl"}, schemas.Dimensions{Language: "nl"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := []schemas.Event{{Account: "a", Dimensions: c.given}}

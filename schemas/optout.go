@@ -21,9 +21,8 @@ var optOutWordsYAML []byte
 // one without folding it. The longest default has 27 bytes.
 const maxOptOutWord = 128
 
-// OptOutWords tells texts by which a person leaves or comes back from all
-// others. It is immutable and safe for concurrent use; the zero value knows no
-// word.
+// OptOutWords recognises the texts by which a person leaves or comes back. It is
+// immutable and safe for concurrent use; the zero value knows no word.
 type OptOutWords struct {
 	meaning map[string]EventType
 }

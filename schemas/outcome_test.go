@@ -95,7 +95,8 @@ func TestHistogramForms(t *testing.T) {
 		if (err != nil) != c.bad || p.Counts.Outcomes[OutcomeRead] != c.want {
 			t.Errorf("%s: %v, error %v; want %v, an error: %v", name, p.Counts.Outcomes[OutcomeRead], err, c.want, c.bad)
 		}
-		// The generated code is the second opinion, but for the number of buckets.
+		// The generated code is the second opinion, except for the number of
+		// buckets.
 		var m pb.Pane
 		if gen := proto.Unmarshal(c.wire, &m); gen != nil && err == nil {
 			t.Errorf("%s: we read what the generated code refuses: %v", name, gen)
@@ -144,7 +145,7 @@ func TestBases(t *testing.T) {
 			t.Errorf("%s divides by %d in Go, by %d in SQL", m.Name, got, want)
 		}
 		if seen[m.Name] {
-			t.Errorf("%s stands there twice", m.Name)
+			t.Errorf("%s is there twice", m.Name)
 		}
 		seen[m.Name] = true
 	}

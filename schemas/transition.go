@@ -8,7 +8,7 @@ import (
 	"github.com/bluetick/bluetick/schemas/pb"
 )
 
-// IncidentState is where an incident stands.
+// IncidentState is the state that an incident is in.
 type IncidentState string
 
 // States that transitions report.

@@ -145,7 +145,7 @@ func TestBatchRejects(t *testing.T) {
 	}
 }
 
-// FuzzBatch: whatever stands in a record, it becomes rows or a dead letter.
+// FuzzBatch: whatever is in a record, it becomes rows or a dead letter.
 func FuzzBatch(f *testing.F) {
 	e := anEvent(1, schemas.TypeOptedOut)
 	f.Add(uint8(0), schemas.EncodeEvent(&e))

@@ -105,9 +105,9 @@
 //
 // # What a crash leaves
 //
-// The store holds exactly the fold of a prefix (I1 of the runtime): Save and
-// the commit of the store follow one another without an Apply between, so
-// messages and panes are of one offset. Everything in memory is either in the
-// store or derived from it, but for the set of dirty panes, which is empty at a
+// The store holds exactly the fold of a prefix (I1 of the runtime): Save and the
+// commit of the store follow one another without an Apply between, so messages
+// and panes are of one offset. Everything in memory is either in the store or
+// derived from it, except for the set of dirty panes, which is empty at a
 // checkpoint because the runtime drains before it.
 package message

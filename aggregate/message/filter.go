@@ -45,7 +45,7 @@ func newSegment(keys int) segment {
 	return segment{blocks: make([]block, n), free: n * blockKeys}
 }
 
-// newFilter is an empty filter that expects so many keys, and some more.
+// newFilter is an empty filter for the expected number of keys and some more.
 func newFilter(keys int) filter {
 	return filter{segments: []segment{newSegment(max(firstKeys, keys+keys/4))}}
 }

@@ -145,9 +145,10 @@ func (f *Fold) advance(to schemas.Instant) error {
 
 func (f *Fold) today() day { return dayOf(f.dclock.Seconds()) }
 
-// forget drops messages whose home is at or before last, then panes no
-// remembered message stood in, then tuples neither has. The order matters: a
-// tuple must outlive every pane row that names its id.
+// forget drops messages whose home is at or before last, then panes that no
+// remembered message was in, then tuples that neither a message nor a pane has
+// any more. The order matters: a tuple must outlive every pane row that names its
+// id.
 func (f *Fold) forget(last day) error {
 	messages, orphans, err := f.messages.forget(last)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // written under another name is not resumed; another meaning is a new epoch.
 const Logic = "rollup/1"
 
-// Reasons of rejected records, beside task.ReasonSources.
+// Reasons of rejected records, besides task.ReasonSources.
 const (
 	reasonMinute = "minute_out_of_range"
 	// reasonSource rejects a pane of a partition of events that does not exist.

@@ -129,7 +129,7 @@ func TestClosesOnTheProgressThatBringsTheWatermark(t *testing.T) {
 	s.complete(1, 3, 400)
 	s.want("the watermark is the least: source 0 holds it")
 	s.complete(0, 2, 185) // 7
-	s.want("it closes every at up to the watermark, in order",
+	s.want("it closes every `at` up to and including the watermark, in order",
 		line{3, 2, 17, 14, 7}, line{3, 3, 17, 14, 7})
 	s.complete(0, 3, 400)
 	s.want("a series without messages in any window has no row")

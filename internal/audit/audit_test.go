@@ -171,8 +171,8 @@ func (h *history) end() [partitions]int {
 	return n
 }
 
-// progress is the rows of a message stage that has come to folded and of a sink
-// that has come, in events, to sunk.
+// progress is the rows of a message stage that has come as far as folded, and of
+// a sink that has come, in events, as far as sunk.
 func progress(folded, sunk [partitions]int) clickhouse.Progresses {
 	var out clickhouse.Progresses
 	for p := range int32(partitions) {
@@ -466,6 +466,6 @@ func TestPanesPastTTL(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	if r, err = Run(t.Context(), conn, Kept{EventsDays: eventsDays}, now); err != nil || r.Differences == 0 {
-		t.Errorf("without a TTL the missing pane is no difference: %+v, %v", r, err)
+		t.Errorf("without a TTL the missing pane must be a difference: %+v, %v", r, err)
 	}
 }

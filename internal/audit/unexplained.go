@@ -88,7 +88,7 @@ func unexplained(ctx context.Context, conn driver.Conn, r *Report, pause func(co
 	if rows = known.suspicious(rows); len(rows) == 0 {
 		return nil
 	}
-	if known, err = readEnds(ctx, conn); err != nil { // what was said before the rows were read does not count
+	if known, err = readEnds(ctx, conn); err != nil { // what was recorded before the rows were read does not count
 		return fmt.Errorf("read the ends of the logs: %w", err)
 	}
 	rows = known.suspicious(rows)
@@ -125,8 +125,8 @@ func unexplained(ctx context.Context, conn driver.Conn, r *Report, pause func(co
 // wait is the pause between two looks.
 func wait(ctx context.Context) error { return retry.Pause(ctx, lookEvery) }
 
-// readEnds reads where the logs end. Of a topic whose end no sink has written yet,
-// which is so after an upgrade, it is the sink's own position.
+// readEnds reads where the logs end. For a topic whose end no sink has written
+// yet, as after an upgrade, it is the sink's own position.
 func readEnds(ctx context.Context, conn driver.Conn) (ends, error) {
 	e := ends{at: map[string][]uint64{}, told: map[string]time.Time{}}
 	rows, err := conn.Query(ctx, `
@@ -210,7 +210,7 @@ func suspects(ctx context.Context, conn driver.Conn, epoch uint32, known *ends) 
 		if err := rows.Scan(&u.Table, &u.Row, &account, &u.Topic, &u.Partition, &u.Version); err != nil {
 			return nil, err
 		}
-		if u.Partition < 0 { // the one in which the account's records stand
+		if u.Partition < 0 { // the one that holds the account's records
 			u.Partition = schemas.PartitionOf([]byte(account), int32(max(1, len(known.at[u.Topic]))))
 		}
 		out = append(out, u)

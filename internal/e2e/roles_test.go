@@ -51,7 +51,7 @@ type poster struct {
 	down atomic.Bool
 	mu   struct {
 		sync.Mutex
-		answers map[int]int // by status; 0 is no answer
+		answers map[int]int // by status; 0 means no answer
 		lies    int         // 200 while down
 	}
 }
@@ -211,7 +211,7 @@ func (l *line) killKafka() {
 	l.down.Store(true)
 }
 
-// restartKafka does so once somebody has been answered 503.
+// restartKafka restarts Kafka once somebody has been answered 503.
 func (l *line) restartKafka() {
 	l.t.Helper()
 	for deadline := time.Now().Add(patience); l.heard(http.StatusServiceUnavailable) == 0; {

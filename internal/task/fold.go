@@ -19,7 +19,7 @@ type Record struct {
 	Value  []byte
 }
 
-// Row is one output record, complete but for its timestamp, which the runtime
+// Row is one output record, complete except for its timestamp, which the runtime
 // sets from its clock.
 type Row struct {
 	Topic  string

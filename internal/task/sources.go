@@ -58,7 +58,7 @@ func RestoreSources(status []SourceStatus) Sources {
 // Hear takes in the Progress of a source. It reports false for one that has come
 // less far than an earlier one: a restarted source that is replaying, or a second
 // owner that lags behind. Its rows are true and are folded (I4 orders them), but
-// what it says of completeness is already known.
+// what it says about completeness is already known.
 //
 // The number of sources is fixed by the first Progress. Another number means that
 // the topic before has other partitions now, so that keys have moved and the rows

@@ -18,7 +18,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// separator stands on a line of its own between the statements of a migration.
+// separator is on a line of its own between the statements of a migration.
 const separator = "\n-- next statement --\n"
 
 // Migration is one file of schemas/clickhouse.

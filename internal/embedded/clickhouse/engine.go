@@ -73,7 +73,7 @@ type Engine struct {
 	lib    *library     // immutable
 	log    *slog.Logger // immutable
 	cfg    Config       // immutable, with defaults filled in
-	limits limits       // immutable after Open, but for tests
+	limits limits       // immutable after Open, except in tests
 	dir    string       // immutable: absolute
 
 	// keeper holds the engine open between requests. Immutable until Close.

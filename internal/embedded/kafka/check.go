@@ -217,7 +217,7 @@ func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
 	}
 }
 
-// finish plans how to mend the segment and its index.
+// finish plans how to repair the segment and its index.
 func (c *checker) finish(p *partition, f *segmentFile) error {
 	if f.mended != nil {
 		c.mends = append(c.mends, func() error { return c.rewrite(p, f) })

@@ -157,7 +157,7 @@ func offsets(t *testing.T, b *Broker, end int64) map[int64]string {
 	}
 }
 
-// TestNoDamage changes what kfake mends by itself: a start goes on with every
+// TestNoDamage changes what kfake repairs by itself: a start goes on with every
 // record.
 func TestNoDamage(t *testing.T) {
 	const n = 300
@@ -262,10 +262,9 @@ func contents(t *testing.T, dir string) map[string]string {
 }
 
 // TestFlippedByteAnywhere flips one bit in every file of a closed log, at ten to
-// sixty places each: the start is refused or every record is there at
-// its offset. (A number of partitions that went up is refused by the states.)
-// Files without records never stop it, but for the two that say
-// where records are.
+// sixty places each: the start is refused or every record is there at its offset.
+// (A number of partitions that went up is refused by the states.) Files without
+// records never stop it, except for the two that say where records are.
 func TestFlippedByteAnywhere(t *testing.T) {
 	const n, trimmed = 120, 10
 	dir, _ := writeLog(t, n)

@@ -37,7 +37,7 @@ func (b *Broker) Room() error {
 }
 
 // diskGuard refuses produce requests while the disk is all but full. Its fields
-// are immutable but for full, which the broker's one request goroutine owns.
+// are immutable except for full, which the broker's one request goroutine owns.
 type diskGuard struct {
 	dir  string
 	free func(dir string) (uint64, error)

@@ -38,7 +38,8 @@ type Config struct {
 	// Stage names the stage in Progress and dead letters, whose Where begins
 	// with "log/0/".
 	Stage string
-	// NewFold gets a Source of epoch 1 with one partition, in which any key stands.
+	// NewFold gets a Source of epoch 1 with one partition, in which any key may
+	// be.
 	NewFold task.NewFold
 	// Log makes a random log; offsets must rise from 0. Some 20 to 100 records leave
 	// room for crashes.

@@ -22,7 +22,7 @@ const (
 	restless = 100
 )
 
-// line is what through asks of the pipeline that runs.
+// line is what through needs from the running pipeline.
 type line interface {
 	Status(stage string) []task.Status
 	Ends(ctx context.Context, topic string) (map[int32]int64, error)

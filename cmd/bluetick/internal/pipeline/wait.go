@@ -18,10 +18,10 @@ import (
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// waitFor repeats try until it succeeds, until it fails in a way that waiting does
-// not mend, or until limit has passed: after a power cut everything starts at
-// once, and the servers are rarely first. The error names what did not answer and
-// how it failed last.
+// waitFor repeats try until it succeeds, until it fails in a way that waiting
+// does not cure, or until limit has passed: after a power cut everything starts
+// at once, and the servers are rarely first. The error names what did not answer
+// and how it failed last.
 func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Duration, away func(error) bool, try func(context.Context) error) error {
 	pauses := retry.Backoff{Least: 250 * time.Millisecond, Most: 5 * time.Second}
 	ctx, cancel := context.WithTimeout(ctx, limit)
