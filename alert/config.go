@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/bluetick/bluetick/alert/receiver"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -33,13 +31,7 @@ type Config struct {
 
 // Validate returns all mistakes at once.
 func (c Config) Validate() error {
-	errs := []error{validateRules(c.Rules)}
-	for i := range c.Rules {
-		r := &c.Rules[i]
-		for _, t := range r.Tiers {
-			errs = append(errs, c.checkReference(r, t))
-		}
-	}
+	errs := []error{validateRules(c.Rules), c.checkReferences()}
 	if c.MaxSeries < 0 {
 		errs = append(errs, fmt.Errorf("max_series %d: negative", c.MaxSeries))
 	}
@@ -47,6 +39,18 @@ func (c Config) Validate() error {
 		return fmt.Errorf("alert: %w", err)
 	}
 	return nil
+}
+
+// checkReferences finds the rules whose tiers have no benchmark to be held against.
+func (c Config) checkReferences() error {
+	var errs []error
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		for _, t := range r.Tiers {
+			errs = append(errs, c.checkReference(r, t))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (c Config) checkReference(r *Rule, t Tier) error {
@@ -78,8 +82,6 @@ type Deps struct {
 	// Receivers get every notification, in this order.
 	Receivers []receiver.Receiver
 	Log       *slog.Logger
-	// Registerer takes the metrics; nil: none.
-	Registerer prometheus.Registerer
 }
 
 func (d Deps) validate() error {

@@ -27,9 +27,9 @@ func script(r *rand.Rand, w *world, minutes int) {
 			if r.IntN(8) == 0 {
 				bad[name] = !bad[name]
 			}
-			totals := schemas.Totals{Sent: 400, Delivered: 380, OptedOut: r.Int64N(4)}
+			totals := schemas.Totals{Sent: 400, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 380, schemas.OutcomeOptedOut: r.Int64N(4)}}
 			if bad[name] {
-				totals.Delivered, totals.OptedOut = 100+r.Int64N(50), 20+r.Int64N(20)
+				totals.Outcomes[schemas.OutcomeDelivered], totals.Outcomes[schemas.OutcomeOptedOut] = 100+r.Int64N(50), 20+r.Int64N(20)
 			}
 			for range 1 + r.IntN(5)/4 {
 				w.rate(account(name), 1800, at, totals)
@@ -204,7 +204,7 @@ func TestStopWhileNotifying(t *testing.T) {
 		cancel()
 		return fmt.Errorf("notify: %w", context.Cause(ctx))
 	}
-	w.rate(campaign("acme", "spring"), 1800, midnight+36000, schemas.Totals{Sent: 200, Delivered: 200, OptedOut: 40})
+	w.rate(campaign("acme", "spring"), 1800, midnight+36000, schemas.Totals{Sent: 200, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 200, schemas.OutcomeOptedOut: 40}})
 	w.must(w.catchUp())
 	if _, err := w.m.Checkpoint(ctx); err != nil {
 		t.Fatal(err)
@@ -260,7 +260,7 @@ func TestOneRoundOfADeadReceiver(t *testing.T) {
 		return &receiver.Error{Reason: receiver.ReasonUnreachable, Attempts: 4, Err: errors.New("status 503")}
 	}
 	for i := range 5 {
-		w.rate(campaign("acme", "c"+strconv.Itoa(i)), 1800, midnight+36000, schemas.Totals{Sent: 400, Delivered: 400, OptedOut: 100})
+		w.rate(campaign("acme", "c"+strconv.Itoa(i)), 1800, midnight+36000, schemas.Totals{Sent: 400, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 400, schemas.OutcomeOptedOut: 100}})
 	}
 	w.now = time.Unix(midnight+36000, 0)
 	for round := 1; round <= 5; round++ {

@@ -1,4 +1,4 @@
-// Package alert is the fourth fold: it reads `rates` and decides which of them
+// Package alert is the third fold: it reads `rates` and decides which of them
 // are worth waking somebody up for.
 //
 // # Promise

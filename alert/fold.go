@@ -24,23 +24,23 @@ const activeFor = 24 * 3600
 // sweepEvery is how often, in seconds of event time, series are looked through.
 const sweepEvery = 3600
 
-// NewFold returns the factory of alert folds. A mistake in cfg or deps is the
-// error of every fold it opens; Config.Validate tells beforehand.
+// NewFold returns what opens the alert fold on the state of one partition. A
+// mistake in cfg or deps is the error of every fold it opens.
 func NewFold(cfg Config, deps Deps) task.NewFold {
 	if cfg.MaxSeries == 0 {
 		cfg.MaxSeries = DefaultMaxSeries
 	}
-	err := cfg.Validate()
-	if err == nil {
-		err = deps.validate()
-	}
-	var m *meters
-	if err == nil {
-		m, err = newMeters(deps.Registerer)
+	mistakes := cfg.Validate()
+	if mistakes == nil {
+		mistakes = deps.validate()
 	}
 	return func(src task.Source, st store.State) (task.Fold, error) {
+		if mistakes != nil {
+			return nil, mistakes
+		}
+		m, err := newMeters(src.Metrics, src.Partition)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
 		}
 		f := &fold{
 			cfg: cfg, deps: deps, src: src, st: st, meters: m,
@@ -48,7 +48,6 @@ func NewFold(cfg Config, deps Deps) task.NewFold {
 			plans:  channelPlans{},
 			series: map[seriesID]*series{}, firing: map[seriesID]*series{}, dirty: map[seriesID]struct{}{},
 			active: map[accountRule]int{},
-			meta:   meta{heard: map[int32]schemas.Instant{}},
 		}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
@@ -58,8 +57,9 @@ func NewFold(cfg Config, deps Deps) task.NewFold {
 }
 
 var (
-	_ task.Fold  = (*fold)(nil)
-	_ task.Actor = (*fold)(nil)
+	_ task.Fold     = (*fold)(nil)
+	_ task.Actor    = (*fold)(nil)
+	_ task.Follower = (*fold)(nil)
 )
 
 type accountRule struct{ account, rule string }
@@ -96,7 +96,7 @@ func (f *fold) Apply(r task.Record) error {
 	case schemas.SchemaRate:
 		rate, err := schemas.DecodeRate(r.Value)
 		if err != nil {
-			return &task.Reject{Reason: "undecodable", Err: err}
+			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
 		if rate.Epoch == f.src.Epoch {
 			f.dClock = max(f.dClock, min(rate.DClock, r.Timestamp))
@@ -105,13 +105,13 @@ func (f *fold) Apply(r task.Record) error {
 	case schemas.SchemaProgress:
 		p, err := schemas.DecodeProgress(r.Value)
 		if err != nil {
-			return &task.Reject{Reason: "undecodable", Err: err}
+			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
 		if p.Epoch == f.src.Epoch && p.Stage == schemas.StageRollup {
-			f.progress(&p, r.Offset)
+			return f.progress(&p, r.Offset)
 		}
 	default:
-		return &task.Reject{Reason: "unknown_schema", Err: fmt.Errorf("schema %q", r.Schema)}
+		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("schema %q", r.Schema)}
 	}
 	return nil
 }
@@ -216,12 +216,14 @@ func (f *fold) parent(s *series) schemas.Severity {
 
 // progress moves the watermark; every firing incident is shown each minute that
 // has passed.
-func (f *fold) progress(p *schemas.Progress, offset int64) {
-	f.hear(p)
-	w, ok := f.watermark()
+func (f *fold) progress(p *schemas.Progress, offset int64) error {
+	if err := f.hear(*p); err != nil {
+		return err
+	}
+	w, ok := f.sources.Watermark()
 	minute := w.Seconds() - w.Seconds()%60
 	if !ok || minute <= f.minute {
-		return
+		return nil
 	}
 	was := f.minute
 	f.minute = minute
@@ -231,6 +233,7 @@ func (f *fold) progress(p *schemas.Progress, offset int64) {
 	if minute/sweepEvery != was/sweepEvery {
 		f.sweep(minute)
 	}
+	return nil
 }
 
 // firingIDs are the open incidents in order, accounts before their campaigns.
@@ -308,7 +311,7 @@ func (f *fold) countFiring(rule string) {
 			n++
 		}
 	}
-	f.meters.setFiring(rule, f.src.Partition, n)
+	f.meters.setFiring(rule, n)
 }
 
 // sweep takes idle series out of the threshold and forgets the long gone.
@@ -337,9 +340,13 @@ func (f *fold) sweep(minute int64) {
 // CompleteTo is how far roll-up's complete_to has come: up to there every
 // incident is as it should be.
 func (f *fold) CompleteTo(schemas.Instant) schemas.Instant {
-	w, _ := f.watermark()
+	w, _ := f.sources.Watermark()
 	return w
 }
+
+// Sources is how far each partition of panes has been rolled up. Their next
+// offsets are not known.
+func (f *fold) Sources() []task.SourceStatus { return f.sources.Status() }
 
 // DClock is the running maximum of the rates' own.
 func (f *fold) DClock() schemas.Instant { return f.dClock }

@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,11 +12,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluetick/bluetick/alert/receiver"
+	"github.com/bluetick/bluetick/internal/meter"
+	"github.com/bluetick/bluetick/internal/statecodec"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 )
 
-var swell = schemas.Totals{Sent: 400, Delivered: 400, OptedOut: 100}
+var swell = schemas.Totals{Sent: 400, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 400, schemas.OutcomeOptedOut: 100}}
 
 func onlyOptOut(t *testing.T) Config {
 	c := defaults(t)
@@ -37,7 +41,9 @@ func TestFoldTakesOnlyWhatIsItsOwn(t *testing.T) {
 		{"another epoch", func(r *schemas.Rate) { r.Epoch++ }, false},
 		{"another grouping", func(r *schemas.Rate) { r.Series.Grouping = schemas.GroupCampaignVariant }, false},
 		{"nothing delivered", func(r *schemas.Rate) { r.Totals = schemas.Totals{Sent: 400} }, false},
-		{"opt-outs known before their receipts", func(r *schemas.Rate) { r.Totals = schemas.Totals{Sent: 400, Delivered: 20, OptedOut: 30} }, true},
+		{"opt-outs known before their receipts", func(r *schemas.Rate) {
+			r.Totals = schemas.Totals{Sent: 400, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 20, schemas.OutcomeOptedOut: 30}}
+		}, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -65,7 +71,7 @@ func TestFoldRejects(t *testing.T) {
 		w.must(err)
 		reasons = append(reasons, d.Reason)
 	}
-	if got := strings.Join(reasons, " "); got != "undecodable undecodable unknown_schema" {
+	if got := strings.Join(reasons, " "); got != "decode decode schema" {
 		t.Errorf("dead letters %q", got)
 	}
 }
@@ -73,9 +79,11 @@ func TestFoldRejects(t *testing.T) {
 // There is no watermark until every source partition of roll-up has been heard,
 // and the slowest one holds it.
 func TestWatermark(t *testing.T) {
-	m := meta{heard: map[int32]schemas.Instant{}}
+	var m meta
 	hear := func(source int32, to schemas.Instant) {
-		m.hear(&schemas.Progress{Source: source, Sources: 3, CompleteTo: to})
+		if err := m.hear(schemas.Progress{Source: source, Sources: 3, CompleteTo: to}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct {
 		source int32
@@ -91,7 +99,7 @@ func TestWatermark(t *testing.T) {
 		{0, 100_000, 90_000, true},
 	} {
 		hear(c.source, c.to)
-		if got, ok := m.watermark(); got != c.want || ok != c.ok {
+		if got, ok := m.sources.Watermark(); got != c.want || ok != c.ok {
 			t.Errorf("after source %d said %d: %d %v, want %d %v", c.source, c.to, got, ok, c.want, c.ok)
 		}
 	}
@@ -100,7 +108,7 @@ func TestWatermark(t *testing.T) {
 func TestThresholdCountsActiveSeries(t *testing.T) {
 	w := newWorld(t, defaults(t))
 	at := midnight + 36000
-	quiet := schemas.Totals{Sent: 100, Delivered: 100}
+	quiet := schemas.Totals{Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 100}}
 	for i := range 20 {
 		w.rate(campaign("acme", string(rune('a'+i))), 1800, at, quiet)
 		w.rate(campaign("other", string(rune('a'+i))), 1800, at, quiet)
@@ -125,7 +133,9 @@ func TestLimitOfSeries(t *testing.T) {
 	c.MaxSeries = 2
 	reg := prometheus.NewRegistry()
 	w := newWorld(t, c)
-	f, err := NewFold(c, Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: reg})(task.Source{Epoch: testEpoch}, w.st)
+	deps := Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	first, second := meter.NewScope(reg), meter.NewScope(reg)
+	f, err := NewFold(c, deps)(task.Source{Epoch: testEpoch, Metrics: first}, w.st)
 	w.must(err)
 	apply := func(name string, at int64) {
 		r := schemas.Rate{Epoch: testEpoch, Series: campaign("acme", name), Window: 60, Age: 1800, At: at, Totals: swell}
@@ -147,9 +157,24 @@ func TestLimitOfSeries(t *testing.T) {
 			t.Errorf("%s is %v (there: %v), want %v", name, got, ok, want)
 		}
 	}
-	// A second factory in the process counts on.
-	if _, err := NewFold(c, Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler), Registerer: reg})(task.Source{Epoch: testEpoch}, w.st); err != nil {
+	// The fold of a second partition counts into the same series, but for its own
+	// incidents; the first one's close leaves them there.
+	if _, err := NewFold(c, deps)(task.Source{Epoch: testEpoch, Partition: 1, Metrics: second}, w.st); err != nil {
 		t.Error(err)
+	}
+	first.Close()
+	for name, there := range map[string]bool{
+		`bluetick_alert_series_refused_total`:                            true,
+		`bluetick_alert_incidents_firing partition=0 rule=opt-out-swell`: false,
+		`bluetick_alert_incidents_firing partition=1 rule=opt-out-swell`: true,
+	} {
+		if _, ok := gather(t, reg)[name]; ok != there {
+			t.Errorf("%s after the first fold has closed: there %v, want %v", name, ok, there)
+		}
+	}
+	second.Close()
+	if left := gather(t, reg); len(left) != 0 {
+		t.Errorf("after both have closed there is %v", left)
 	}
 }
 
@@ -177,7 +202,7 @@ func gather(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 func TestForgetting(t *testing.T) {
 	w := newWorld(t, defaults(t))
 	at := midnight + 36000
-	w.rate(campaign("acme", "spring"), 1800, at, schemas.Totals{Sent: 100, Delivered: 100})
+	w.rate(campaign("acme", "spring"), 1800, at, schemas.Totals{Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 100}})
 	w.progress(at)
 	w.must(w.checkpoint())
 	stored := func() (n int) {
@@ -222,7 +247,7 @@ func TestNewFoldTellsMistakes(t *testing.T) {
 		}
 	}
 	w.st.Set([]byte{kindMeta}, []byte{99})
-	if _, err := NewFold(defaults(t), deps)(task.Source{}, w.st); !errors.Is(err, errState) {
+	if _, err := NewFold(defaults(t), deps)(task.Source{}, w.st); !errors.Is(err, statecodec.ErrDamaged) {
 		t.Errorf("damaged state: error %v", err)
 	}
 }
@@ -232,9 +257,9 @@ func TestCatchingUpSeesEveryMinute(t *testing.T) {
 	steady, jump := newWorld(t, defaults(t)), newWorld(t, defaults(t))
 	for m := range int64(200) {
 		at := midnight + 36000 + m*60
-		totals := schemas.Totals{Sent: 200, Delivered: 200}
+		totals := schemas.Totals{Sent: 200, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 200}}
 		if m < 10 {
-			totals.OptedOut = 20
+			totals.Outcomes[schemas.OutcomeOptedOut] = 20
 		}
 		for _, w := range []*world{steady, jump} {
 			w.rate(campaign("acme", "spring"), 1800, at, totals)
@@ -263,8 +288,8 @@ func TestOneRowPerIncidentAndOffset(t *testing.T) {
 	at := midnight + 36000
 	w.rate(campaign("acme", "spring"), 1800, at, swell)
 	w.rate(campaign("acme", "summer"), 1800, at, swell)
-	w.rate(campaign("acme", "spring"), 1800, at+120, schemas.Totals{Sent: 10, Delivered: 10})
-	w.rate(campaign("acme", "summer"), 1800, at+120, schemas.Totals{Sent: 10, Delivered: 10})
+	w.rate(campaign("acme", "spring"), 1800, at+120, schemas.Totals{Sent: 10, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 10}})
+	w.rate(campaign("acme", "summer"), 1800, at+120, schemas.Totals{Sent: 10, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 10}})
 	w.must(w.flush())
 	before := len(w.transitions())
 	w.progress(at + 3*86400)
@@ -285,11 +310,46 @@ func TestOneRowPerIncidentAndOffset(t *testing.T) {
 	}
 }
 
+// The number of sources is fixed by the first word: another one is rejected and
+// says what to do, as the roll-up does with the same text.
+func TestAnotherNumberOfSourcesIsRejected(t *testing.T) {
+	for _, now := range []int32{1, 3} {
+		w := newWorld(t, defaults(t))
+		w.sources = 2
+		w.progress(midnight + 60)
+		w.must(w.checkpoint())
+		was := dump(t, w.st)
+		w.sources = now
+		w.progress(midnight + 120)
+		w.must(w.checkpoint())
+		if len(w.emitted) != int(now) {
+			t.Fatalf("%d dead letters for %d words", len(w.emitted), now)
+		}
+		d, err := schemas.DecodeDeadLetter(w.emitted[0].Value)
+		w.must(err)
+		want := fmt.Sprintf("progress of stage rollup: %d sources after 2 in one epoch: "+
+			"the topic it reads has another number of partitions; make the topics anew with the old number, and start anew", now)
+		if d.Reason != task.ReasonSources || d.Detail != want {
+			t.Errorf("dead letter %s: %q, want %q", d.Reason, d.Detail, want)
+		}
+		if got := dump(t, w.st); !bytes.Equal(got, was) {
+			t.Errorf("the state was\n%s\nand is\n%s", was, got)
+		}
+		w.crash()
+		w.sources = 2
+		w.progress(midnight + 180) // the old number goes on
+		w.must(w.checkpoint())
+		if got := dump(t, w.st); bytes.Equal(got, was) {
+			t.Error("the watermark does not move any more with the old number of sources")
+		}
+	}
+}
+
 func BenchmarkApply(b *testing.B) {
 	w := newWorld(b, defaults(b))
 	f, err := NewFold(w.cfg, Deps{Now: time.Now, Log: slog.New(slog.DiscardHandler)})(task.Source{Epoch: testEpoch}, w.st)
 	w.must(err)
-	r := schemas.Rate{Epoch: testEpoch, Series: campaign("acme", "spring"), Window: 60, Age: 1800, Totals: schemas.Totals{Sent: 100, Delivered: 97}}
+	r := schemas.Rate{Epoch: testEpoch, Series: campaign("acme", "spring"), Window: 60, Age: 1800, Totals: schemas.Totals{Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 97}}}
 	b.ReportAllocs()
 	rows := 0
 	for b.Loop() {

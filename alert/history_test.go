@@ -172,9 +172,9 @@ func (p *player) cohorts(words []string) error {
 	if err := errors.Join(kerr, nerr); err != nil {
 		return err
 	}
-	totals := schemas.Totals{Sent: n, Delivered: k}
+	totals := schemas.Totals{Sent: n, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: k}}
 	if words[0] == "optouts" {
-		totals = schemas.Totals{Sent: n, Delivered: n, OptedOut: k}
+		totals = schemas.Totals{Sent: n, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: n, schemas.OutcomeOptedOut: k}}
 	}
 	for at := from; at <= to; at += 60 {
 		p.rate(s, age, at, totals)

@@ -145,7 +145,7 @@ func query(t *schemas.Transition) string {
 	return fmt.Sprintf("SELECT %s AS k, %s AS n, k / n AS %s FROM rates FINAL"+
 		" WHERE epoch = %d AND account = %s AND grouping = %s AND channel = %s AND sender = %s AND campaign = %s AND variant = %s"+
 		" AND `window` = 60 AND age = %d AND at >= %s AND at <= %s",
-		m.numeratorSQL, m.denominatorSQL, t.Metric,
+		m.numeratorSQL(), m.denominatorSQL(), t.Metric,
 		t.Epoch, quote(s.Account), quote(string(s.Grouping)), quote(string(s.Channel)), quote(s.Sender), quote(s.Campaign), quote(s.Variant),
 		t.Age, at(first), at(t.At))
 }

@@ -1,17 +1,18 @@
 package alert
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluetick/bluetick/internal/meter"
 )
 
 // Outcomes of a notification, beside the receiver package's reasons.
 const outcomeTaken = "taken"
 
-// meters are shared by the folds of all partitions.
+// meters are what one fold counts. All but firing are shared by the folds of all
+// partitions, and stay until the last of them has closed.
 type meters struct {
 	transitions   *prometheus.CounterVec
 	notifications *prometheus.CounterVec
@@ -19,7 +20,7 @@ type meters struct {
 	refusedSeries prometheus.Counter
 }
 
-func newMeters(reg prometheus.Registerer) (*meters, error) {
+func newMeters(scope *meter.Scope, partition int32) (*meters, error) {
 	m := &meters{
 		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "bluetick", Subsystem: "alert", Name: "transitions_total",
@@ -31,40 +32,21 @@ func newMeters(reg prometheus.Registerer) (*meters, error) {
 		}, []string{"receiver", "outcome"}),
 		firing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "alert", Name: "incidents_firing",
-			Help: "Incidents that fire now, by rule and partition of rates.",
-		}, []string{"rule", "partition"}),
+			Help:        "Incidents that fire now, by rule and partition of rates.",
+			ConstLabels: prometheus.Labels{"partition": strconv.Itoa(int(partition))},
+		}, []string{"rule"}),
 		refusedSeries: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bluetick", Subsystem: "alert", Name: "series_refused_total",
 			Help: "Cohorts not judged because the partition watches its limit of series.",
 		}),
 	}
-	if reg == nil {
-		return m, nil
-	}
-	return m, errors.Join(
-		register(reg, &m.transitions), register(reg, &m.notifications),
-		register(reg, &m.firing), register(reg, &m.refusedSeries),
-	)
+	m.transitions = meter.Register(scope, m.transitions)
+	m.notifications = meter.Register(scope, m.notifications)
+	m.firing = meter.Register(scope, m.firing)
+	m.refusedSeries = meter.Register(scope, m.refusedSeries)
+	return m, scope.Err()
 }
 
-// register keeps what is registered already: a second fold factory in one
-// process counts into the same series.
-func register[C prometheus.Collector](reg prometheus.Registerer, c *C) error {
-	err := reg.Register(*c)
-	if have := (prometheus.AlreadyRegisteredError{}); errors.As(err, &have) {
-		old, ok := have.ExistingCollector.(C)
-		if !ok {
-			return fmt.Errorf("register alert metrics: %w", err)
-		}
-		*c = old
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("register alert metrics: %w", err)
-	}
-	return nil
-}
-
-func (m *meters) setFiring(rule string, partition int32, n int) {
-	m.firing.WithLabelValues(rule, strconv.Itoa(int(partition))).Set(float64(n))
+func (m *meters) setFiring(rule string, n int) {
+	m.firing.WithLabelValues(rule).Set(float64(n))
 }

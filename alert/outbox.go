@@ -158,7 +158,7 @@ func (f *fold) tell(ctx context.Context, t *schemas.Transition, now schemas.Inst
 		f.log.Error("notification given up, kept as a dead letter", "receiver", r.Name(), "rule", t.Rule,
 			"account", t.Series.Account, "notification", n.Key, "err", err)
 		d := schemas.DeadLetter{
-			Stage: "alert", Source: schemas.TopicAlerts, Reason: "receiver_" + string(reason),
+			Stage: schemas.StageAlert, Source: schemas.TopicAlerts, Reason: "receiver_" + string(reason),
 			Detail:     fmt.Sprintf("receiver %s, notification %s: %v", r.Name(), n.Key, err),
 			Where:      fmt.Sprintf("%s/%d/%d", schemas.TopicRates, f.src.Partition, t.Version/2),
 			ReceivedAt: now, Item: schemas.EncodeTransition(t),

@@ -1,15 +1,11 @@
 package alert
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -134,23 +130,6 @@ func Default() []Rule {
 	}
 }
 
-// maxRulesBytes is more than a thousand rules; a longer document is a mistake.
-const maxRulesBytes = 1 << 20
-
-// ParseRules reads a YAML list of rules; unknown fields are mistakes.
-func ParseRules(doc []byte) ([]Rule, error) {
-	if len(doc) > maxRulesBytes {
-		return nil, fmt.Errorf("rules: %d bytes, at most %d", len(doc), maxRulesBytes)
-	}
-	d := yaml.NewDecoder(bytes.NewReader(doc))
-	d.KnownFields(true)
-	var rules []Rule
-	if err := d.Decode(&rules); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("rules: %w", err)
-	}
-	return rules, validateRules(rules)
-}
-
 // maxTiers bounds the state of a series and the bits of work per cohort.
 const maxTiers = 16
 
@@ -186,7 +165,7 @@ func (r *Rule) mistakes() []error {
 		bad("no groupings")
 	}
 	for i, g := range r.Groupings {
-		if !slices.Contains(groupings(), g) || slices.Contains(r.Groupings[:i], g) {
+		if !g.Valid() || slices.Contains(r.Groupings[:i], g) {
 			bad("grouping %q: unknown or repeated", g)
 		}
 	}
@@ -213,13 +192,6 @@ func (r *Rule) mistakes() []error {
 		errs = append(errs, err)
 	}
 	return errs
-}
-
-func groupings() []schemas.Grouping {
-	return []schemas.Grouping{
-		schemas.GroupAccount, schemas.GroupChannel, schemas.GroupSender,
-		schemas.GroupCampaign, schemas.GroupCampaignVariant,
-	}
 }
 
 // severityRank orders severities; 0 is none or unknown.

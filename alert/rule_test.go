@@ -22,7 +22,7 @@ func TestParseRulesReadsWhatIsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := ParseRules(doc)
+	rules, err := parseRules(doc)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, doc)
 	}
@@ -41,7 +41,7 @@ func TestParseRules(t *testing.T) {
     - {age: 24h, severity: info, benchmark: baseline}
   false_alarms: 2 per account per 30d
 `
-	rules, err := ParseRules([]byte(good))
+	rules, err := parseRules([]byte(good))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestParseRules(t *testing.T) {
 		"grouping":         {"[campaign]", "[country]", "country"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseRules([]byte(strings.Replace(good, c.old, c.new, 1)))
+			_, err := parseRules([]byte(strings.Replace(good, c.old, c.new, 1)))
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("error %v, want one that says %q", err, c.says)
 			}
@@ -138,7 +138,7 @@ func FuzzParseRules(f *testing.F) {
 	f.Add(doc)
 	f.Add([]byte("- name: x\n  tiers: [{age: 30m}]\n  false_alarms: 1 per account per 90d\n"))
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		rules, err := ParseRules(doc)
+		rules, err := parseRules(doc)
 		if err != nil {
 			return
 		}
@@ -146,7 +146,7 @@ func FuzzParseRules(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := ParseRules(again)
+		back, err := parseRules(again)
 		if err != nil {
 			t.Fatalf("what was accepted is refused when written again: %v\n%s", err, again)
 		}

@@ -57,15 +57,15 @@ func cohorts(rng *rand.Rand, sent int64, b behaviour) [4]schemas.Totals {
 		p := b.optOut * optOutsBy(float64(age))
 		left += binomial(rng, delivered-left, (p-wasLeft)/(1-wasLeft))
 		wasLeft = p
-		out[i] = schemas.Totals{Sent: sent, Delivered: delivered, OptedOut: left}
+		out[i] = schemas.Totals{Sent: sent, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: delivered, schemas.OutcomeOptedOut: left}}
 	}
 	return out
 }
 
 func add(a, b schemas.Totals) schemas.Totals {
 	a.Sent += b.Sent
-	a.Delivered += b.Delivered
-	a.OptedOut += b.OptedOut
+	a.Outcomes[schemas.OutcomeDelivered] += b.Outcomes[schemas.OutcomeDelivered]
+	a.Outcomes[schemas.OutcomeOptedOut] += b.Outcomes[schemas.OutcomeOptedOut]
 	return a
 }
 

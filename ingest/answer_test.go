@@ -224,8 +224,24 @@ func TestClientGone(t *testing.T) {
 	if err := d.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := counter(t, d.registry, "bluetick_ingest_events_total"); n != 1 {
+	// The metrics have left with the door; what they count can still be read.
+	counted := prometheus.NewRegistry()
+	counted.MustRegister(d.metrics.events)
+	if n := counter(t, counted, "bluetick_ingest_events_total"); n != 1 {
 		t.Errorf("%v events counted, want 1", n)
+	}
+	if left, err := d.registry.Gather(); err != nil || len(left) != 0 {
+		t.Errorf("after the stop there is %v, %v", left, err)
+	}
+	again, err := New(testConfig(), Deps{Log: quiet(), Now: testNow, Producer: p, Providers: testProviders(), Registerer: d.registry})
+	if err != nil {
+		t.Fatalf("the door opens again: %v", err)
+	}
+	if there, err := d.registry.Gather(); err != nil || len(there) == 0 {
+		t.Errorf("opened again it has the metrics %v, %v", there, err)
+	}
+	if err := again.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -295,7 +311,7 @@ func TestStopGivesUp(t *testing.T) {
 func TestStartStop(t *testing.T) {
 	for range 30 {
 		c := testConfig()
-		s, err := New(c, Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Registerer: prometheus.NewRegistry()})
+		s, err := New(c, Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Providers: testProviders(), Registerer: prometheus.NewRegistry()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +330,7 @@ func TestStartStop(t *testing.T) {
 }
 
 func TestStopWithoutStart(t *testing.T) {
-	s, err := New(testConfig(), Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Registerer: prometheus.NewRegistry()})
+	s, err := New(testConfig(), Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Providers: testProviders(), Registerer: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}

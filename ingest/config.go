@@ -5,52 +5,66 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/schemas"
 )
 
 // Config is how the door is set up. Secrets are the secrets themselves; nothing
-// here is ever logged.
+// here is ever logged. What has a key is the section `ingest` of the operator's
+// file; sources and pepper have sections of their own there.
 type Config struct {
 	// Listen is the address, host:port.
-	Listen string
-	// MaxBodyBytes refuses larger bodies. Meta sends up to 3 MB.
-	MaxBodyBytes int64
+	Listen string `yaml:"listen"`
+	// MaxBodyBytes refuses larger bodies with 413. Meta sends up to 3 MB.
+	MaxBodyBytes int64 `yaml:"max_body_bytes"`
 	// HeaderTimeout, ReadTimeout and IdleTimeout bound how long a client may take
 	// to send the header, to send the whole request, and to send the next one.
-	HeaderTimeout time.Duration
-	ReadTimeout   time.Duration
-	IdleTimeout   time.Duration
+	HeaderTimeout time.Duration `yaml:"-"`
+	ReadTimeout   time.Duration `yaml:"-"`
+	IdleTimeout   time.Duration `yaml:"-"`
 	// MaxConcurrent is how many requests are worked on at once; more get 503. It
-	// bounds memory: times MaxBodyBytes at the very worst.
-	MaxConcurrent int
-	// ProduceTimeout is how long Kafka may take to acknowledge a body.
-	ProduceTimeout time.Duration
-	// KeepRaw also writes every authentic body as received.
-	KeepRaw bool
+	// bounds memory: at worst, each of them holds MaxBodyBytes.
+	MaxConcurrent int `yaml:"max_concurrent"`
+	// ProduceTimeout is how long Kafka may take to acknowledge a body before 503.
+	ProduceTimeout time.Duration `yaml:"produce_timeout"`
+	// KeepRaw also writes every authentic body as received to bluetick.raw.
+	KeepRaw bool `yaml:"keep_raw"`
 	// Pepper is the operator's secret for the pseudonyms of contacts.
-	Pepper string
+	Pepper string `yaml:"-"`
 	// Values are the numbers of different values per source and day above which
 	// the value of a dimension becomes "(other)".
-	Values  ValueLimits
-	Sources []Source
+	Values  ValueLimits `yaml:"-"`
+	Sources []Source    `yaml:"-"`
 }
 
-// Source is one account that may post to /v1/webhooks/<Provider>/<Name>.
+// Source is one account that may send to /v1/webhooks/<Provider>/<Name>: an
+// entry of the section `sources` of the operator's file.
 type Source struct {
-	Name     string
-	Provider string
-	// Secrets sign the webhooks; several at once for rotation.
-	Secrets []string
-	// VerifyToken answers the subscription handshake; empty refuses it.
-	VerifyToken string
-	// Account replaces the provider's account id unless empty.
-	Account string
-	// CampaignPattern is a regular expression; see provider.CompileCampaignPattern.
-	CampaignPattern string
-	// MaxEventAge is how old an event may be when it arrives.
-	MaxEventAge time.Duration
+	Name     string `yaml:"name"`
+	Provider string `yaml:"provider"`
+	// Secrets and VerifyToken are the provider's to understand and to check; see
+	// provider.Settings.
+	Secrets     []string `yaml:"secrets"`
+	VerifyToken string   `yaml:"verify_token"`
+	// Account, if not empty, replaces the provider's account id in all data.
+	Account string `yaml:"account"`
+	// CampaignPattern is a regular expression: callback data that is neither JSON
+	// nor k=v pairs is the campaign if it matches; see
+	// provider.CompileCampaignPattern.
+	CampaignPattern string `yaml:"campaign_pattern"`
+	// MaxEventAge is how old an event may be when it arrives; older ones are
+	// refused by name.
+	MaxEventAge time.Duration `yaml:"max_event_age"`
+}
+
+// SetDefaults fills in what the operator left out.
+func (s *Source) SetDefaults() {
+	if s.MaxEventAge == 0 {
+		s.MaxEventAge = DefaultMaxEventAge
+	}
 }
 
 // ValueLimits are numbers of different values of each dimension.
@@ -59,10 +73,11 @@ type ValueLimits struct{ Campaign, Template, Variant, Segment, Language int }
 // DefaultMaxEventAge is how old an event may be: providers retry for up to 7
 // days. State is kept so long that no event of this age meets a forgotten
 // message.
-const DefaultMaxEventAge = 10 * 24 * time.Hour
+const DefaultMaxEventAge = schemas.MaxEventAge
 
 // Limits of the configuration, each with what it protects.
 const (
+	minMaxBodyBytes = 1 << 10
 	// maxMaxBodyBytes keeps a raw body, with what Kafka adds to it, below the
 	// 5 MiB that the topics for bodies allow a record.
 	maxMaxBodyBytes = 5<<20 - 64<<10
@@ -85,45 +100,60 @@ func Default() Config {
 	}
 }
 
-// Validate reports every mistake at once.
+// Validate reports every mistake at once, by the keys of the section `ingest`.
+// Sources and pepper are not part of that section: see ValidateSources and New.
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		bad("listen: %q is not host:port", c.Listen)
 	}
-	if c.MaxBodyBytes < 1<<10 || c.MaxBodyBytes > maxMaxBodyBytes {
-		bad("max body: %d bytes is outside 1 KiB to %d: Kafka takes no larger record", c.MaxBodyBytes, maxMaxBodyBytes)
+	if c.MaxBodyBytes < minMaxBodyBytes || c.MaxBodyBytes > maxMaxBodyBytes {
+		bad("max_body_bytes: %d is outside %d to %d: Kafka takes no larger record", c.MaxBodyBytes, minMaxBodyBytes, maxMaxBodyBytes)
 	}
 	if c.MaxConcurrent < 1 {
-		bad("max concurrent requests: %d, want at least 1", c.MaxConcurrent)
+		bad("max_concurrent: %d, want at least 1", c.MaxConcurrent)
 	}
 	for what, d := range map[string]time.Duration{"header timeout": c.HeaderTimeout, "read timeout": c.ReadTimeout, "idle timeout": c.IdleTimeout} {
 		if d <= 0 {
-			bad("%s: %s, want more than none", what, d)
+			bad("%s: %s, want more than 0", what, d)
 		}
 	}
 	if c.ProduceTimeout < minProduceTimeout {
-		bad("produce timeout: %s, want at least %s", c.ProduceTimeout, minProduceTimeout)
-	}
-	if len(c.Pepper) < minPepper {
-		bad("pepper: %d bytes, want at least %d", len(c.Pepper), minPepper)
+		bad("produce_timeout: %s, want at least %s", c.ProduceTimeout, minProduceTimeout)
 	}
 	for name, n := range c.Values.byName() {
 		if n < 1 {
 			bad("values of %s: %d, want at least 1", name, n)
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// validateAll is Validate with the parts that have sections of their own.
+func (c *Config) validateAll(known provider.Registry) error {
+	err := errors.Join(c.Validate(), ValidateSources(c.Sources, known))
+	if len(c.Pepper) < minPepper {
+		err = errors.Join(err, fmt.Errorf("pepper: %d bytes, want at least %d", len(c.Pepper), minPepper))
+	}
+	return err
+}
+
+// ValidateSources reports every mistake in the section `sources` at once. known
+// are the providers that a source can name.
+func ValidateSources(sources []Source, known provider.Registry) error {
+	var errs []error
 	seen := map[string]bool{}
-	for i := range c.Sources {
-		s := &c.Sources[i]
-		if err := s.validate(); err != nil {
-			bad("source %d %q: %w", i, s.Name, err)
-		}
+	for i := range sources {
+		s := &sources[i]
+		mistakes := s.mistakes(known)
 		if seen[s.path()] {
-			bad("source %d %q: given twice", i, s.Name)
+			mistakes = append(mistakes, errors.New("name: given twice"))
 		}
 		seen[s.path()] = true
+		for _, err := range mistakes {
+			errs = append(errs, fmt.Errorf("sources[%d] %q: %w", i, s.Name, err))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -131,37 +161,31 @@ func (c *Config) Validate() error {
 // path is the source's part of the route.
 func (s *Source) path() string { return s.Provider + "/" + s.Name }
 
-func (s *Source) validate() error {
+// settings are what only the provider understands.
+func (s *Source) settings() provider.Settings {
+	return provider.Settings{Secrets: s.Secrets, VerifyToken: s.VerifyToken}
+}
+
+func (s *Source) mistakes(known provider.Registry) []error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	// The name is a path segment, a Kafka key and a metric label.
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`).MatchString(s.Name) {
 		bad("name: want lower-case letters, digits, - and _, at most 63")
 	}
-	if newProvider(s.Provider) == nil {
-		bad("provider: %q is not known", s.Provider)
-	}
-	if len(s.Secrets) == 0 {
-		bad("secrets: none given")
-	}
-	for _, secret := range s.Secrets {
-		if secret == "" {
+	if p := known.Find(s.Provider); p == nil {
+		bad("provider: %q is not known; this build has %s", s.Provider, known.Names())
+		if slices.Contains(s.Secrets, "") { // wrong for whatever provider is meant
 			bad("secrets: one is empty")
 		}
-	}
-	if _, err := provider.CompileCampaignPattern(s.CampaignPattern); err != nil {
+	} else if _, err := p.Open(s.settings()); err != nil {
 		errs = append(errs, err)
 	}
+	if _, err := regexp.Compile(s.CampaignPattern); err != nil {
+		bad("campaign_pattern: %w", err)
+	}
 	if s.MaxEventAge <= 0 || s.MaxEventAge > DefaultMaxEventAge {
-		bad("max event age: %s, want up to %s", s.MaxEventAge, DefaultMaxEventAge)
+		bad("max_event_age: %s, want up to %.0fh: what is older could meet a message that is already forgotten", s.MaxEventAge, DefaultMaxEventAge.Hours())
 	}
-	return errors.Join(errs...)
-}
-
-// newProvider is the list of all providers; nil for an unknown name.
-func newProvider(name string) provider.Provider {
-	if name == "meta" {
-		return provider.NewMeta()
-	}
-	return nil
+	return errs
 }

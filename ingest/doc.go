@@ -1,18 +1,24 @@
-// Package ingest is the door for webhooks. Its promise: an answer of 200 means
-// that every event of the body is acknowledged by all in-sync replicas.
+// Package ingest is the door for webhooks. Its promise: an answer of 200 (or
+// another one below 400) to a webhook means that every event of it is
+// acknowledged by all in-sync replicas.
 //
-// One request goes through verify, decode, produce, in this order and in one
-// goroutine, the one net/http gives it:
+// A request goes through these steps, in this order and in one goroutine, the
+// one net/http gives it. What differs between providers is behind the interfaces
+// of package provider; which providers there are is handed in.
 //
-//	limits     method, source, free slot, encoding, size     404 405 408 413 415 503
-//	verify     signature over the body as received           401
-//	decode     events and dead letters (package provider)    never fails
-//	produce    all of them, and the raw body if wanted       503
+//	source     known, and the method is one its provider takes    404 405
+//	handshake  if it is one, the provider's answer ends it here    200 400 403
+//	limits     free slot, encoding, size, time                     400 408 413 415 503
+//	verify     signature over the request as received              401
+//	decode     events and dead letters                             never fails
+//	produce    all of them, and the raw body if wanted             503
+//	reply      200, or what the provider wants to be answered
 //
 // Invariants
 //
 //	G1: nothing of a body is parsed before its signature is verified.
-//	G2: 200 is answered only after the acknowledgement of every record.
+//	G2: a webhook is answered with 200, or its provider's reply, only after the
+//	    acknowledgement of every record.
 //	G3: an authentic body is refused only for reasons that a retry can mend;
 //	    what can never be decoded is a dead letter and is answered with 200.
 //	G4: no phone number, provider id or text of a person is in a log line, a

@@ -3,12 +3,12 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,8 +20,6 @@ import (
 const (
 	// schemaRaw names a body as received.
 	schemaRaw = "Raw/1"
-	// maxChallenge bounds what the handshake echoes; Meta sends ten digits.
-	maxChallenge = 256
 	// maxPooledBody bounds the read buffers kept for the next request.
 	maxPooledBody = 256 << 10
 	// firstRead is how much room a body gets before it has sent a byte.
@@ -38,67 +36,78 @@ func (s *Server) Handler() http.Handler {
 
 func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 	src := s.sources[r.PathValue("provider")+"/"+r.PathValue("source")]
-	switch {
-	case src == nil:
+	if src == nil {
 		s.answer(w, "", UnknownSource)
-	case r.Method == http.MethodPost:
-		s.answer(w, src.name, s.accept(w, r, src))
-	case r.Method == http.MethodGet:
-		s.handshake(w, r, src)
-	default:
-		w.Header().Set("Allow", "GET, POST")
-		s.answer(w, src.name, MethodNotAllowed)
+		return
 	}
+	if methods := src.endpoint.Methods(); !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		s.answer(w, src.name, MethodNotAllowed)
+		return
+	}
+	req := s.request(r)
+	switch handshake, reply := src.endpoint.Handshake(req); handshake {
+	case provider.NoHandshake:
+		reason, reply := s.accept(w, r, src, req)
+		s.answerWith(w, src.name, reason, reply)
+	case provider.HandshakeOK:
+		s.answerWith(w, src.name, Subscribed, reply)
+	case provider.HandshakeRefused:
+		s.answer(w, src.name, TokenWrong)
+	default:
+		s.answer(w, src.name, BadHandshake)
+	}
+}
+
+// request is r as providers see it, without its body.
+func (s *Server) request(r *http.Request) *provider.Request {
+	u := *r.URL
+	u.Scheme, u.Host = "http", r.Host
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	return &provider.Request{Method: r.Method, URL: &u, Header: r.Header, ReceivedAt: schemas.InstantOf(s.now())}
 }
 
 // answer ends a request with the reason as its text.
 func (s *Server) answer(w http.ResponseWriter, source string, reason Reason) {
-	s.metrics.answered(source, reason)
+	s.answerWith(w, source, reason, provider.Reply{})
+}
+
+// answerWith ends a request with the provider's own reply, if it gives one.
+func (s *Server) answerWith(w http.ResponseWriter, source string, reason Reason, reply provider.Reply) {
+	if reply.Status == 0 {
+		reply = provider.Reply{Status: reason.Status(), Text: reason.String() + "\n"}
+	}
+	s.metrics.answered(source, reply.Status, reason)
 	if after := reason.RetryAfter(); after != "" {
 		w.Header().Set("Retry-After", after)
 	}
-	write(w, reason.Status(), reason.String()+"\n")
-}
-
-func write(w http.ResponseWriter, status int, text string) {
+	if reply.Location != "" {
+		w.Header().Set("Location", reply.Location)
+	}
+	if reply.Text == "" {
+		w.WriteHeader(reply.Status)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
+	w.WriteHeader(reply.Status)
 	// The client is gone if this fails, and nobody else wants to know.
-	_, _ = io.WriteString(w, text)
+	_, _ = io.WriteString(w, reply.Text)
 }
 
-// handshake proves to the provider that the URL is ours.
-func (s *Server) handshake(w http.ResponseWriter, r *http.Request, src *source) {
-	q := r.URL.Query()
-	challenge := q.Get("hub.challenge")
-	if q.Get("hub.mode") != "subscribe" || challenge == "" || len(challenge) > maxChallenge {
-		s.answer(w, src.name, BadHandshake)
-		return
-	}
-	if src.token == "" || !equal(q.Get("hub.verify_token"), src.token) {
-		s.answer(w, src.name, TokenWrong)
-		return
-	}
-	s.metrics.answered(src.name, Subscribed)
-	write(w, http.StatusOK, challenge)
-}
-
-// equal takes the same time wherever the two differ, in length too.
-func equal(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-// accept takes one body from its first byte to Kafka's acknowledgement. It holds
-// a slot all the while: bodies being read are what memory goes to. A client that
-// sends slowly loses its slot with ReadTimeout.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source) Reason {
+// accept takes one body from its first byte to Kafka's acknowledgement, and
+// completes req with it. It holds a slot all the while: bodies being read are
+// what memory goes to. A client that sends slowly loses its slot with
+// ReadTimeout. The provider's reply is for what was accepted, never for a
+// refusal.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req *provider.Request) (Reason, provider.Reply) {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		return Overloaded
+		return Overloaded, provider.Reply{}
 	}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
@@ -114,32 +123,33 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source) Rea
 		}
 	}()
 	if reason := s.read(w, r, buf); reason != Accepted {
-		return reason
+		return reason, provider.Reply{}
 	}
-	body := buf.Bytes()
-	switch src.provider.Verify(r.Header, body, src.secrets) {
+	now := s.now()
+	req.Body, req.ReceivedAt = buf.Bytes(), schemas.InstantOf(now)
+	switch src.endpoint.Verify(req) {
 	case provider.VerdictOK:
 	case provider.VerdictMissing:
-		return SignatureMissing
+		return SignatureMissing, provider.Reply{}
 	default:
-		return SignatureWrong
+		return SignatureWrong, provider.Reply{}
 	}
-	s.metrics.bodyBytes.WithLabelValues(src.name).Observe(float64(len(body)))
+	s.metrics.bodyBytes.WithLabelValues(src.name).Observe(float64(len(req.Body)))
 
-	now := s.now()
-	in := src.input
-	in.ReceivedAt = schemas.InstantOf(now)
-	result := src.provider.Decode(body, in)
-	src.values.cap(in.ReceivedAt, result.Events)
+	result := src.endpoint.Decode(req, &src.input)
+	src.values.cap(req.ReceivedAt, result.Events)
 	records := recordsOf(&result, now, src.name)
 	if s.config.KeepRaw {
 		// kgo can hold on to the value beyond an answer of 503.
 		records = append(records, Record{
 			Topic: schemas.TopicRaw, Schema: schemaRaw, Key: []byte(src.name),
-			Value: bytes.Clone(body), Provider: src.provider.Name(), At: now,
+			Value: bytes.Clone(req.Body), Provider: src.provider, At: now,
 		})
 	}
-	return s.produce(r.Context(), src, &result, records)
+	if reason := s.produce(r.Context(), src, &result, records); reason != Accepted {
+		return reason, provider.Reply{}
+	}
+	return Accepted, result.Reply
 }
 
 // read fills buf with the body, or says why not.
@@ -184,9 +194,9 @@ func recordsOf(r *provider.Result, now time.Time, source string) []Record {
 	return records
 }
 
-// produce hands the records to Kafka and waits. The wait has its own timer and
-// outlives the client: whether it still listens or not, what is in flight is
-// either acknowledged or counted as refused.
+// produce hands the records to Kafka and waits. The wait has a timer of its own
+// and does not end when the client leaves: what is in flight is either
+// acknowledged or counted as refused.
 func (s *Server) produce(ctx context.Context, src *source, result *provider.Result, records []Record) Reason {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ProduceTimeout)
 	defer cancel()

@@ -20,7 +20,7 @@ import (
 
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("provider/testdata/meta", name+".json"))
+	b, err := os.ReadFile(filepath.Join("provider/meta/testdata", name+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}

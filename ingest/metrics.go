@@ -1,12 +1,12 @@
 package ingest
 
 import (
-	"errors"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/internal/meter"
 )
 
 // metrics of the door. Labels are closed words and configured names, never
@@ -22,12 +22,13 @@ type metrics struct {
 	inFlight  prometheus.Gauge
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+// newMetrics registers the door's metrics in a scope that leaves with the Server.
+func newMetrics(scope *meter.Scope) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bluetick", Subsystem: "ingest", Name: name, Help: help}, labels)
+		return meter.Register(scope, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bluetick", Subsystem: "ingest", Name: name, Help: help}, labels))
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "bluetick", Subsystem: "ingest", Name: name, Help: help, Buckets: buckets}, labels)
+		return meter.Register(scope, prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "bluetick", Subsystem: "ingest", Name: name, Help: help, Buckets: buckets}, labels))
 	}
 	m := &metrics{
 		requests: counter("requests_total", "Requests by source, status code and reason.", "source", "code", "reason"),
@@ -41,19 +42,15 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		// Meta asks for a median of 250 ms and less than 1 % above 1 s.
 		acks: histogram("ack_duration_seconds", "Time from a verified body to the acknowledgement of all its records.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "source"),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+		inFlight: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_requests", Help: "Webhooks being worked on.",
-		}),
+		})),
 	}
-	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.events, m.letters, m.items, m.values, m.bodyBytes, m.acks, m.inFlight} {
-		errs = append(errs, r.Register(c))
-	}
-	return m, errors.Join(errs...)
+	return m, scope.Err()
 }
 
-func (m *metrics) answered(source string, r Reason) {
-	m.requests.WithLabelValues(source, strconv.Itoa(r.Status()), r.String()).Inc()
+func (m *metrics) answered(source string, status int, r Reason) {
+	m.requests.WithLabelValues(source, strconv.Itoa(status), r.String()).Inc()
 }
 
 // kept counts what a body became, once Kafka has it.

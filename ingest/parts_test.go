@@ -39,7 +39,7 @@ func counter(t testing.TB, r *prometheus.Registry, name string) float64 {
 
 func TestConfigMistakes(t *testing.T) {
 	good := testConfig()
-	if err := good.Validate(); err != nil {
+	if err := good.validateAll(testProviders()); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -48,50 +48,51 @@ func TestConfigMistakes(t *testing.T) {
 		problem string
 	}{
 		{"address", func(c *Config) { c.Listen = "nowhere" }, "host:port"},
-		{"body too small", func(c *Config) { c.MaxBodyBytes = 1 }, "max body"},
-		{"body too large for Kafka", func(c *Config) { c.MaxBodyBytes = 5 << 20 }, "max body"},
-		{"nobody at a time", func(c *Config) { c.MaxConcurrent = 0 }, "concurrent"},
+		{"body too small", func(c *Config) { c.MaxBodyBytes = 1 }, "max_body_bytes: 1 is outside 1024"},
+		{"body too large for Kafka", func(c *Config) { c.MaxBodyBytes = 5 << 20 }, "max_body_bytes"},
+		{"nobody at a time", func(c *Config) { c.MaxConcurrent = 0 }, "max_concurrent"},
 		{"no header timeout", func(c *Config) { c.HeaderTimeout = 0 }, "header timeout"},
 		{"no read timeout", func(c *Config) { c.ReadTimeout = 0 }, "read timeout"},
 		{"no idle timeout", func(c *Config) { c.IdleTimeout = -1 }, "idle timeout"},
-		{"impatient", func(c *Config) { c.ProduceTimeout = time.Millisecond }, "produce timeout"},
+		{"impatient", func(c *Config) { c.ProduceTimeout = time.Millisecond }, "produce_timeout"},
 		{"short pepper", func(c *Config) { c.Pepper = "salt" }, "pepper"},
 		{"no values", func(c *Config) { c.Values.Segment = 0 }, "values of segment"},
 		{"name", func(c *Config) { c.Sources[0].Name = "../x" }, "name"},
 		{"provider", func(c *Config) { c.Sources[0].Provider = "pigeon" }, "pigeon"},
+		{"what another provider refuses", func(c *Config) { c.Sources[0].Provider = "postal" }, "verify token: postal has no handshake"},
 		{"no secret", func(c *Config) { c.Sources[0].Secrets = nil }, "secrets"},
 		{"empty secret", func(c *Config) { c.Sources[0].Secrets = []string{""} }, "secrets"},
-		{"pattern", func(c *Config) { c.Sources[0].CampaignPattern = "(" }, "campaign pattern"},
-		{"no age", func(c *Config) { c.Sources[0].MaxEventAge = 0 }, "max event age"},
-		{"long age", func(c *Config) { c.Sources[0].MaxEventAge = 11 * 24 * time.Hour }, "max event age"},
+		{"pattern", func(c *Config) { c.Sources[0].CampaignPattern = "(" }, "campaign_pattern"},
+		{"no age", func(c *Config) { c.Sources[0].MaxEventAge = 0 }, "max_event_age: 0s, want up to 240h"},
+		{"long age", func(c *Config) { c.Sources[0].MaxEventAge = 11 * 24 * time.Hour }, "max_event_age"},
 		{"twice", func(c *Config) { c.Sources = append(c.Sources, c.Sources[0]) }, "given twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bad := testConfig()
 			c.change(&bad)
-			if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), c.problem) {
+			if err := bad.validateAll(testProviders()); err == nil || !strings.Contains(err.Error(), c.problem) {
 				t.Errorf("got %v", err)
 			}
-			if _, err := New(bad, Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Registerer: prometheus.NewRegistry()}); err == nil {
+			if _, err := New(bad, Deps{Log: quiet(), Now: testNow, Producer: accepting{}, Providers: testProviders(), Registerer: prometheus.NewRegistry()}); err == nil {
 				t.Error("a server of it")
 			}
 		})
 	}
 	all := Config{Sources: []Source{{}}}
-	if n := strings.Count(all.Validate().Error(), "\n"); n < 12 {
-		t.Errorf("%d mistakes told, want all of them: %v", n, all.Validate())
+	if n := strings.Count(all.validateAll(testProviders()).Error(), "\n"); n < 12 {
+		t.Errorf("%d mistakes told, want all of them: %v", n, all.validateAll(testProviders()))
 	}
 }
 
 // TestNothingPersonalOutside (G4): whatever is posted, signed or not, neither
-// the log nor the metrics nor an answer tells of the person.
+// the log nor the metrics nor an answer says anything about the person.
 func TestNothingPersonalOutside(t *testing.T) {
 	k := cluster(t)
 	c := testConfig()
 	c.ProduceTimeout = 500 * time.Millisecond
 	d := open(t, c, producer(t, c.ProduceTimeout, k.ListenAddrs()))
 	bodies := [][]byte{[]byte(`{"entry":[{"id":"1","changes":[{"field":"messages","value":{"messages":[{"id":"` + testWamid + `","from":"` + testPhone + `","type":"text","text":{"body":"` + testText + `"}}]}} `)}
-	paths, err := filepath.Glob("provider/testdata/meta/*.json")
+	paths, err := filepath.Glob("provider/meta/testdata/*.json")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("find fixtures: %v", err)
 	}
@@ -149,12 +150,13 @@ func TestValues(t *testing.T) {
 		events := make([]schemas.Event, len(names))
 		for i, n := range names {
 			events[i].Dimensions.Campaign = n
+			events[i].ID = schemas.EventID(&events[i])
 		}
 		return events
 	}
 	below := campaign("a", "b", "a", "")
 	v.cap(day, below)
-	if told != nil || below[1].Dimensions.Campaign != "b" || !below[1].ID.IsZero() {
+	if told != nil || below[1].Dimensions.Campaign != "b" || below[1].ID != schemas.EventID(&below[1]) {
 		t.Errorf("told %v below the limit, event %+v", told, below[1])
 	}
 	above := campaign("c", "a", "d", schemas.OtherValue)
@@ -167,7 +169,13 @@ func TestValues(t *testing.T) {
 	if above[0].ID != schemas.EventID(&above[0]) {
 		t.Error("the event says (other), its id does not")
 	}
-	if got := strings.Join(told, ", "); got != "campaign 2 true, campaign 2 false" {
+	own := campaign("e")
+	own[0].ID = schemas.Key{7}
+	v.cap(day, own)
+	if own[0].Dimensions.Campaign != schemas.OtherValue || own[0].ID != (schemas.Key{7}) {
+		t.Errorf("the provider's own id became %s", own[0].ID)
+	}
+	if got := strings.Join(told, ", "); got != "campaign 2 true, campaign 2 false, campaign 2 false" {
 		t.Errorf("told %q", got)
 	}
 	told = nil

@@ -19,8 +19,8 @@ const (
 	// linger lets requests that arrive together share a batch. It is part of
 	// every answer's time.
 	linger = 2 * time.Millisecond
-	// maxBuffered bounds what waits for Kafka, over all requests: with both full
-	// new requests are refused at once.
+	// maxBufferedRecords and maxBufferedBytes bound what waits for Kafka, over all
+	// requests. Once either is full, new requests are refused at once.
 	maxBufferedRecords = 100_000
 	maxBufferedBytes   = 256 << 20
 	// maxBodyRecord is max.message.bytes of the topics that take whole bodies.
@@ -38,7 +38,7 @@ type Record struct {
 	Schema string
 	Key    []byte
 	Value  []byte
-	// Provider is written as a header unless empty.
+	// Provider, if not empty, is written as a header.
 	Provider string
 	At       time.Time
 }
@@ -105,8 +105,8 @@ func (k *Kafka) Produce(ctx context.Context, records []Record) error {
 	recordsCtx, release := context.WithTimeout(context.Background(), k.timeout)
 	var unanswered, failed atomic.Int64
 	unanswered.Store(int64(len(records)))
-	// One slot: the first error or the last acknowledgement, whichever is first;
-	// the rest finds it taken.
+	// One slot: the first error or the last acknowledgement, whichever comes first.
+	// Nothing is sent after it.
 	done := make(chan error, 1)
 	promise := func(r *kgo.Record, err error) {
 		if err != nil && failed.Add(1) == 1 {

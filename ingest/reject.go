@@ -13,14 +13,14 @@ const (
 	Subscribed                     // the handshake's token was right
 	UnknownPath                    // no such route
 	UnknownSource                  // no such source
-	MethodNotAllowed               // neither GET nor POST
-	BadHandshake                   // a GET that is no subscription
+	MethodNotAllowed               // not a method of the provider
+	BadHandshake                   // a handshake that lacks what one must have
 	TokenWrong                     // the handshake's token was wrong
 	Overloaded                     // MaxConcurrent requests are being worked on
 	EncodingUnknown                // a content encoding other than identity
 	BodyTooLarge                   // more than MaxBodyBytes
 	BodyTimeout                    // not sent within ReadTimeout
-	BodyUnreadable                 // the connection broke, or is no valid HTTP
+	BodyUnreadable                 // the connection broke, or sent invalid HTTP
 	SignatureMissing               // no signature
 	SignatureWrong                 // none of the source's secrets made it
 	KafkaUnavailable               // not acknowledged within ProduceTimeout, or refused
@@ -65,7 +65,7 @@ func (r Reason) Status() int {
 	}
 }
 
-// RetryAfter is the Retry-After header's value, empty if there is none. An
+// RetryAfter is the Retry-After header's value, empty for no header. An
 // overload passes in moments; brokers need a few seconds to elect a leader.
 func (r Reason) RetryAfter() string {
 	switch r {

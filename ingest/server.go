@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -29,6 +30,8 @@ type Deps struct {
 	// Now is received_at's clock.
 	Now      func() time.Time
 	Producer Producer
+	// Providers are those a source can name.
+	Providers provider.Registry
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
 }
@@ -41,53 +44,56 @@ type Server struct {
 	now     func() time.Time
 	out     Producer
 	metrics *metrics
+	scope   *meter.Scope       // of the metrics, until Stop
 	sources map[string]*source // by Source.path
 	// slots holds one token per request being worked on.
 	slots chan struct{}
 	// bodies are buffers for reading, given back after each request.
 	bodies sync.Pool
-	// refused holds while Kafka does not take what we hand it, so that only the
-	// changes are logged.
+	// refused is true while Kafka does not take our records, so that only changes
+	// are logged.
 	refused atomic.Bool
 
 	http     *http.Server
 	listener net.Listener // set by Start
-	failed   chan error   // capacity 1: what ended serving, if not Stop
+	failed   chan error   // capacity 1: what ended serving, if it was not Stop
 	served   chan struct{}
 }
 
 // source is a Source made ready.
 type source struct {
 	name     string
-	provider provider.Provider
-	secrets  [][]byte
-	token    string
-	input    provider.Input // without ReceivedAt
+	provider string // its name
+	endpoint provider.Endpoint
+	input    provider.Input
 	values   *values
 }
 
-// New checks c and registers the metrics. It opens nothing.
+// New checks c and registers the metrics, which stay until Stop. It opens nothing.
 func New(c Config, deps Deps) (*Server, error) {
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("configure ingest: %w", err)
+	if err := c.validateAll(deps.Providers); err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
 	}
 	words, err := schemas.DefaultOptOutWords()
 	if err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
-	m, err := newMetrics(deps.Registerer)
+	scope := meter.NewScope(deps.Registerer)
+	m, err := newMetrics(scope)
 	if err != nil {
-		return nil, fmt.Errorf("register ingest metrics: %w", err)
+		scope.Close()
+		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
 	s := &Server{
-		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m,
+		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m, scope: scope,
 		sources: make(map[string]*source, len(c.Sources)),
 		slots:   make(chan struct{}, c.MaxConcurrent),
 		failed:  make(chan error, 1), served: make(chan struct{}),
 	}
 	for i := range c.Sources {
-		src, err := s.source(&c.Sources[i], words)
+		src, err := s.source(&c.Sources[i], deps.Providers, words)
 		if err != nil {
+			scope.Close()
 			return nil, fmt.Errorf("configure ingest: %w", err)
 		}
 		s.sources[c.Sources[i].path()] = src
@@ -105,15 +111,17 @@ func New(c Config, deps Deps) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) source(c *Source, words *schemas.OptOutWords) (*source, error) {
+// source makes c ready, which Validate has found right.
+func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOutWords) (*source, error) {
 	pattern, err := provider.CompileCampaignPattern(c.CampaignPattern)
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", c.Name, err)
 	}
-	src := &source{name: c.Name, provider: newProvider(c.Provider), token: c.VerifyToken}
-	for _, secret := range c.Secrets {
-		src.secrets = append(src.secrets, []byte(secret))
+	endpoint, err := known.Find(c.Provider).Open(c.settings())
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", c.Name, err)
 	}
+	src := &source{name: c.Name, provider: c.Provider, endpoint: endpoint}
 	src.input = provider.Input{
 		Source: c.Name, Account: c.Account, CampaignPattern: pattern,
 		MaxEventAge: c.MaxEventAge, Pepper: []byte(s.config.Pepper), Words: words,
@@ -148,13 +156,15 @@ func (s *Server) Start() error {
 // Addr is the address bound by Start.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Failed is told if serving ends by itself.
+// Failed receives the error that ended serving, unless Stop did.
 func (s *Server) Failed() <-chan error { return s.failed }
 
 // Stop takes no more requests, lets those in flight end, and waits for them
-// until ctx ends; then their connections are cut, and their providers will send
-// again. The Producer must outlive it. Without Start it does nothing.
+// until ctx ends. Then their connections are cut, and their providers will send
+// again. The Producer must outlive it. Without Start it only takes the metrics
+// away.
 func (s *Server) Stop(ctx context.Context) error {
+	defer s.scope.Close()
 	if s.listener == nil {
 		return nil
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
+	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/ingest/provider/meta"
 	"github.com/bluetick/bluetick/internal/kafkatest"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -45,6 +47,9 @@ func testConfig() Config {
 	}}
 	return c
 }
+
+// testProviders are Meta and one that has little in common with it.
+func testProviders() provider.Registry { return provider.NewRegistry(meta.New(), newPostal()) }
 
 // syncBuffer is a log that several goroutines write.
 type syncBuffer struct {
@@ -74,10 +79,19 @@ type door struct {
 
 func open(t testing.TB, c Config, p Producer) *door {
 	t.Helper()
-	d := &door{log: &syncBuffer{}, registry: prometheus.NewRegistry(), client: &http.Client{Transport: &http.Transport{}}}
+	return openAt(t, c, p, testNow)
+}
+
+func openAt(t testing.TB, c Config, p Producer, now func() time.Time) *door {
+	t.Helper()
+	d := &door{log: &syncBuffer{}, registry: prometheus.NewRegistry(), client: &http.Client{
+		Transport: &http.Transport{},
+		// A redirect is an answer to look at.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	s, err := New(c, Deps{
 		Log: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now: testNow, Producer: p, Registerer: d.registry,
+		Now: now, Producer: p, Providers: testProviders(), Registerer: d.registry,
 	})
 	if err != nil {
 		t.Fatal(err)

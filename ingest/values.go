@@ -23,8 +23,8 @@ func (l ValueLimits) byName() iter.Seq2[string, int] {
 type values struct {
 	limits ValueLimits
 	seed   maphash.Seed
-	// exceed is told of every event with a value beyond the limit, first of the
-	// first that day. Called with mu held.
+	// exceed is called, with mu held, for every event with a value beyond the limit.
+	// first is true for the first of the dimension that day.
 	exceed func(dimension string, limit int, first bool)
 
 	mu struct {
@@ -40,8 +40,8 @@ func newValues(limits ValueLimits, exceed func(dimension string, limit int, firs
 }
 
 // cap replaces what is beyond the limits in the events of one body, and makes
-// their ids anew: the event itself says "(other)". It keeps at most the limits'
-// number of hashes.
+// ids of the content anew: the event itself says "(other)". An id of the
+// provider's own stays. It keeps at most the limits' number of hashes.
 func (v *values) cap(at schemas.Instant, events []schemas.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -64,8 +64,11 @@ func (v *values) cap(at schemas.Instant, events []schemas.Event) {
 			Language: v.one("language", was.Language, v.limits.Language),
 		}
 		if capped != was {
+			ofContent := events[i].ID == schemas.EventID(&events[i])
 			events[i].Dimensions = capped
-			events[i].ID = schemas.EventID(&events[i])
+			if ofContent {
+				events[i].ID = schemas.EventID(&events[i])
+			}
 		}
 	}
 }

@@ -28,7 +28,7 @@ func fullPane() Pane {
 		Epoch: 1, Source: 3, Minute: 1_790_000_040, Version: 99, DClock: 1_790_000_100_000,
 		Tuple: Tuple{"200300400", ChannelWhatsApp, "700800", "NL", "spring", "hello_v2", "b", "loyal"},
 		Counts: Counts{
-			Sent: 9, Delivered: Histogram{5, 1}, Failed: Histogram{0, 2, -1}, OptedOut: Histogram{11: 1}, Recovered: 1, Late: 2,
+			Sent: 9, Outcomes: Histograms{OutcomeDelivered: {5, 1}, OutcomeFailed: {0, 2, -1}, OutcomeOptedOut: {11: 1}}, Recovered: 1, Late: 2,
 			Failures: map[string]int64{FailCapped: 1}, CostMicros: map[string]int64{"EUR": 732_600}, Billable: map[string]int64{"marketing": 6},
 		},
 	}
@@ -64,7 +64,7 @@ func TestRoundTrip(t *testing.T) {
 		same(t, p, got, err)
 	})
 	t.Run("rate", func(t *testing.T) {
-		r := Rate{1, fullSeries(), 60, 1800, 1_790_000_040, 5, 1_790_000_000_000, Totals{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}}
+		r := Rate{1, fullSeries(), 60, 1800, 1_790_000_040, 5, 1_790_000_000_000, Totals{10, ByOutcome{9, 8, 7, 6, 5, 4, 3, 2, 1}}}
 		got, err := DecodeRate(EncodeRate(&r))
 		same(t, r, got, err)
 	})

@@ -46,7 +46,7 @@ func MessageKey(channel Channel, account, providerID string) Key {
 }
 
 // SeriesKey is the identity of a series in rates and alerts: the digest over
-// the grouping's columns in this order, ” where the grouping has no such
+// the grouping's columns in this order, empty where the grouping has no such
 // column.
 func SeriesKey(channel Channel, sender, campaign, variant string) Key {
 	return DigestKey(string(channel), sender, campaign, variant)

@@ -2,68 +2,15 @@ package schemas
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/bluetick/bluetick/schemas/pb"
 )
-
-// HorizonDays is the longest delay, in days, that an outcome may have and
-// still count: the last edge of the histogram. A change is a new epoch.
-const HorizonDays = 30
-
-// HorizonSeconds is HorizonDays in seconds.
-const HorizonSeconds = HorizonDays * 24 * 3600
-
-// Buckets is the number of delay buckets of a Histogram.
-const Buckets = 12
-
-// Edges are the upper edges of the delay buckets in seconds. Bucket i holds
-// Edges[i-1] < delay <= Edges[i]; bucket 0 holds 0 <= delay <= Edges[0].
-func Edges() [Buckets]int64 {
-	return [Buckets]int64{60, 300, 900, 1800, 3600, 7200, 14400, 28800, 86400, 259200, 604800, HorizonSeconds}
-}
-
-// BucketOf is the bucket of a delay in seconds (negative delays count as 0).
-// ok is false beyond the horizon: the outcome is late.
-func BucketOf(delay int64) (bucket int, ok bool) {
-	for i, e := range Edges() {
-		if delay <= e {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-// Histogram counts outcomes by delay, signed: +1 in the bucket where the
-// outcome became true, -1 in the bucket where it ceased to be.
-type Histogram [Buckets]int64
-
-// Total is the count at the horizon.
-func (h *Histogram) Total() int64 {
-	var n int64
-	for _, v := range h {
-		n += v
-	}
-	return n
-}
-
-// Upto is the count at the given age in seconds, which must be one of Edges:
-// the prefix sum.
-func (h *Histogram) Upto(age int64) int64 {
-	var n int64
-	for i, e := range Edges() {
-		if e > age {
-			break
-		}
-		n += h[i]
-	}
-	return n
-}
-
-// Add adds sign times o.
-func (h *Histogram) Add(o *Histogram, sign int64) {
-	for i, v := range o {
-		h[i] += sign * v
-	}
-}
 
 // Tuple is what a pane is grouped by. The tuple itself is on the wire, never
 // an interned id.
@@ -92,16 +39,9 @@ func (t Tuple) Compare(o Tuple) int {
 // zero values; nil and empty mean the same.
 type Counts struct {
 	// Sent is the number of known messages.
-	Sent      int64
-	Delivered Histogram
-	Opened    Histogram
-	Read      Histogram
-	Clicked   Histogram
-	Replied   Histogram
-	Engaged   Histogram
-	OptedOut  Histogram
-	Failed    Histogram
-	Withheld  Histogram
+	Sent int64
+	// Outcomes are the messages with each outcome, by its delay.
+	Outcomes Histograms
 	// Recovered is the number of messages that failed and were delivered too.
 	Recovered int64
 	// Late is the number of explicit outcome facts beyond the horizon, which
@@ -120,18 +60,8 @@ type Counts struct {
 // Add adds sign times o: +1 a contribution that enters, -1 one that leaves.
 func (c *Counts) Add(o *Counts, sign int64) {
 	c.Sent += sign * o.Sent
-	for _, p := range [...][2]*Histogram{
-		{&c.Delivered, &o.Delivered},
-		{&c.Opened, &o.Opened},
-		{&c.Read, &o.Read},
-		{&c.Clicked, &o.Clicked},
-		{&c.Replied, &o.Replied},
-		{&c.Engaged, &o.Engaged},
-		{&c.OptedOut, &o.OptedOut},
-		{&c.Failed, &o.Failed},
-		{&c.Withheld, &o.Withheld},
-	} {
-		p[0].Add(p[1], sign)
+	for i := range c.Outcomes {
+		c.Outcomes[i].Add(&o.Outcomes[i], sign)
 	}
 	c.Recovered += sign * o.Recovered
 	c.Late += sign * o.Late
@@ -178,25 +108,92 @@ type Pane struct {
 	Counts Counts
 }
 
-// Progress closes a flush: every row that records before NextOffset changed has
-// been emitted and acknowledged before it. It is sent to every partition of
-// the stage's output topic.
-type Progress struct {
-	Epoch uint32
-	// Stage is StageMessage or StageRollup.
-	Stage string
-	// Source is the input partition, of Sources in all.
-	Source  int32
-	Sources int32
-	// NextOffset is the first input offset not yet folded.
-	NextOffset int64
-	// CompleteTo is the instant up to which the source believes it has heard
-	// everything. Advisory: it says which `at` may close, never what a count is.
-	CompleteTo Instant
+// nonZero is m without what the promise of Counts excludes.
+func nonZero(m map[string]int64) map[string]int64 {
+	var out map[string]int64
+	for k, v := range m {
+		if v == 0 {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]int64, len(m))
+		}
+		out[text(k)] = v
+	}
+	return out
 }
 
-// Stages that send Progress.
-const (
-	StageMessage = "message"
-	StageRollup  = "rollup"
-)
+// EncodePane returns the wire form of p.
+func EncodePane(p *Pane) []byte {
+	list := OutcomeList()
+	return encodePane(p, list[:], p.Counts.Outcomes[:])
+}
+
+// encodePane writes the fields in the order of their numbers: what stands
+// before the outcomes, the outcomes of list, what stands behind them.
+func encodePane(p *Pane, list []OutcomeInfo, hs []Histogram) []byte {
+	c := &p.Counts
+	b := appendMessage(make([]byte, 0, 256), &pb.Pane{
+		Epoch: p.Epoch, Source: p.Source, Minute: p.Minute, Version: p.Version, DClock: int64(p.DClock),
+		Tuple: &pb.Tuple{
+			Account: text(p.Tuple.Account), Channel: text(string(p.Tuple.Channel)), Sender: text(p.Tuple.Sender),
+			Country: text(p.Tuple.Country), Campaign: text(p.Tuple.Campaign), Template: text(p.Tuple.Template),
+			Variant: text(p.Tuple.Variant), Segment: text(p.Tuple.Segment),
+		},
+		Sent: c.Sent,
+	})
+	b = appendHistograms(b, list, hs)
+	return slices.Clip(appendMessage(b, &pb.Pane{
+		Recovered: c.Recovered, Late: c.Late,
+		Failures: nonZero(c.Failures), CostMicros: nonZero(c.CostMicros), Billable: nonZero(c.Billable),
+	}))
+}
+
+// DecodePane reads the wire form.
+func DecodePane(b []byte) (Pane, error) {
+	var hs Histograms
+	list := OutcomeList()
+	p, err := decodePane(b, list[:], hs[:])
+	if err != nil {
+		return Pane{}, fmt.Errorf("decode pane: %w", err)
+	}
+	p.Counts.Outcomes = hs
+	return p, nil
+}
+
+// decodePane reads the outcomes of list into hs and everything else into the
+// pane.
+func decodePane(b []byte, list []OutcomeInfo, hs []Histogram) (Pane, error) {
+	rest, err := takeHistograms(b, list, hs)
+	if err != nil {
+		return Pane{}, err
+	}
+	var m pb.Pane
+	if err := proto.Unmarshal(rest, &m); err != nil {
+		return Pane{}, err
+	}
+	t := m.GetTuple()
+	p := Pane{
+		Epoch: m.Epoch, Source: m.Source, Minute: m.Minute, Version: m.Version, DClock: Instant(m.DClock),
+		Tuple: Tuple{
+			t.GetAccount(), Channel(t.GetChannel()), t.GetSender(), t.GetCountry(),
+			t.GetCampaign(), t.GetTemplate(), t.GetVariant(), t.GetSegment(),
+		},
+		Counts: Counts{
+			Sent: m.Sent, Recovered: m.Recovered, Late: m.Late,
+			Failures: nonZero(m.Failures), CostMicros: nonZero(m.CostMicros), Billable: nonZero(m.Billable),
+		},
+	}
+	switch {
+	case p.Minute%60 != 0:
+		err = fmt.Errorf("minute %d is not a whole minute", p.Minute)
+	case p.Tuple.Account == "" || p.Tuple.Channel == "":
+		err = errors.New("no account or channel")
+	case p.Source < 0 || p.Version < 0:
+		err = fmt.Errorf("source %d, version %d", p.Source, p.Version)
+	}
+	if err != nil {
+		return Pane{}, err
+	}
+	return p, nil
+}

@@ -1,43 +1,18 @@
 package schemas
 
-// Grouping names the columns a series is grouped by within its account.
-type Grouping string
+import (
+	"fmt"
+	"slices"
 
-// The groupings. Every one but GroupAccount is within a channel.
-const (
-	GroupAccount         Grouping = "account"
-	GroupChannel         Grouping = "channel"
-	GroupSender          Grouping = "sender"
-	GroupCampaign        Grouping = "campaign"
-	GroupCampaignVariant Grouping = "campaign_variant"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/bluetick/bluetick/schemas/pb"
 )
-
-// Series is one line of rates: a grouping with its columns, ” where the
-// grouping has no such column.
-type Series struct {
-	Account  string
-	Grouping Grouping
-	Channel  Channel
-	Sender   string
-	Campaign string
-	Variant  string
-}
-
-// Key is the series' identity within (account, grouping).
-func (s Series) Key() Key { return SeriesKey(s.Channel, s.Sender, s.Campaign, s.Variant) }
 
 // Totals are plain counts of unique messages, at one age.
 type Totals struct {
-	Sent      int64
-	Delivered int64
-	Opened    int64
-	Read      int64
-	Clicked   int64
-	Replied   int64
-	Engaged   int64
-	OptedOut  int64
-	Failed    int64
-	Withheld  int64
+	Sent     int64
+	Outcomes ByOutcome
 }
 
 // Rate is what was known at At about the cohorts of one series with a send
@@ -56,4 +31,54 @@ type Rate struct {
 	// DClock is the roll-up's D-clock at that record.
 	DClock Instant
 	Totals Totals
+}
+
+// EncodeRate returns the wire form of r.
+func EncodeRate(r *Rate) []byte {
+	list := OutcomeList()
+	return encodeRate(r, list[:], r.Totals.Outcomes[:])
+}
+
+func encodeRate(r *Rate, list []OutcomeInfo, ns []int64) []byte {
+	b := appendMessage(make([]byte, 0, 128), &pb.Rate{
+		Epoch: r.Epoch, Series: seriesOut(&r.Series), Window: r.Window, Age: r.Age, At: r.At,
+		Version: r.Version, DClock: int64(r.DClock), Sent: r.Totals.Sent,
+	})
+	return slices.Clip(appendTotals(b, list, ns))
+}
+
+// DecodeRate reads the wire form.
+func DecodeRate(b []byte) (Rate, error) {
+	var ns ByOutcome
+	list := OutcomeList()
+	r, err := decodeRate(b, list[:], ns[:])
+	if err != nil {
+		return Rate{}, fmt.Errorf("decode rate: %w", err)
+	}
+	r.Totals.Outcomes = ns
+	return r, nil
+}
+
+// decodeRate reads the outcomes of list into ns and everything else into the
+// rate.
+func decodeRate(b []byte, list []OutcomeInfo, ns []int64) (Rate, error) {
+	rest, err := takeTotals(b, list, ns)
+	if err != nil {
+		return Rate{}, err
+	}
+	var m pb.Rate
+	if err := proto.Unmarshal(rest, &m); err != nil {
+		return Rate{}, err
+	}
+	s, err := seriesIn(m.Series)
+	if err != nil {
+		return Rate{}, err
+	}
+	if m.At%60 != 0 || m.Window == 0 || m.Version < 0 {
+		return Rate{}, fmt.Errorf("at %d, window %d, version %d", m.At, m.Window, m.Version)
+	}
+	return Rate{
+		Epoch: m.Epoch, Series: s, Window: m.Window, Age: m.Age, At: m.At, Version: m.Version, DClock: Instant(m.DClock),
+		Totals: Totals{Sent: m.Sent},
+	}, nil
 }

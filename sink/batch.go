@@ -85,9 +85,9 @@ func (b *Batch) Add(r Record) (rejected string) {
 	if err == nil {
 		return ""
 	}
-	reason := ReasonDecode
+	reason := schemas.ReasonDecode
 	if errors.Is(err, errSchema) {
-		reason = ReasonSchema
+		reason = schemas.ReasonSchema
 	}
 	b.deadLetters = append(b.deadLetters, clickhouse.DeadLetter{
 		Letter: schemas.DeadLetter{
@@ -102,13 +102,7 @@ func (b *Batch) Add(r Record) (rejected string) {
 
 // Stage is the name under which the sink signs dead letters and, with a slash
 // and the topic, its positions.
-const Stage = "sink"
-
-// Reasons for which the sink gives up a record.
-const (
-	ReasonSchema = "schema" // the topic holds no such records
-	ReasonDecode = "decode" // it cannot be read
-)
+const Stage = schemas.StageSink
 
 var errSchema = errors.New("schema does not belong in this topic")
 

@@ -94,11 +94,11 @@ func TestBatchRejects(t *testing.T) {
 	}{
 		"pane":               {schemas.TopicPanes, schemas.SchemaPane, schemas.EncodePane(&pane), "panes:1", ""},
 		"dead letter":        {schemas.TopicDeadLetters, schemas.SchemaDeadLetter, schemas.EncodeDeadLetter(&letter), "dead_letters:1", ""},
-		"garbage":            {schemas.TopicEvents, schemas.SchemaEvent, []byte("\xff\xff"), "dead_letters:1", ReasonDecode},
-		"no header":          {schemas.TopicEvents, "", []byte("x"), "dead_letters:1", ReasonSchema},
-		"in the wrong topic": {schemas.TopicRates, schemas.SchemaPane, schemas.EncodePane(&pane), "dead_letters:1", ReasonSchema},
-		"newer version":      {schemas.TopicPanes, "Pane/2", schemas.EncodePane(&pane), "dead_letters:1", ReasonSchema},
-		"beyond DateTime":    {schemas.TopicPanes, schemas.SchemaPane, schemas.EncodePane(&beyond), "dead_letters:1", ReasonDecode},
+		"garbage":            {schemas.TopicEvents, schemas.SchemaEvent, []byte("\xff\xff"), "dead_letters:1", schemas.ReasonDecode},
+		"no header":          {schemas.TopicEvents, "", []byte("x"), "dead_letters:1", schemas.ReasonSchema},
+		"in the wrong topic": {schemas.TopicRates, schemas.SchemaPane, schemas.EncodePane(&pane), "dead_letters:1", schemas.ReasonSchema},
+		"newer version":      {schemas.TopicPanes, "Pane/2", schemas.EncodePane(&pane), "dead_letters:1", schemas.ReasonSchema},
+		"beyond DateTime":    {schemas.TopicPanes, schemas.SchemaPane, schemas.EncodePane(&beyond), "dead_letters:1", schemas.ReasonDecode},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b Batch

@@ -13,24 +13,25 @@ import (
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// Config is what may be chosen. Default has good values.
+// Config is what may be chosen. Default has good values. What has a key is the
+// section `sink` of the operator's file.
 type Config struct {
 	// Limits of a batch: 50,000 rows keep an insert well below a second and its
 	// memory below 100 MB; 16 MiB the same for large records.
-	Limits Limits
+	Limits Limits `yaml:"-"`
 	// Linger is how long the first record of a batch waits for others: it bounds
 	// both the freshness of the tables and the number of inserts.
-	Linger time.Duration
+	Linger time.Duration `yaml:"-"`
 	// Heartbeat is how often the position of an idle topic is written, so that
 	// v_freshness can tell idle from stopped.
-	Heartbeat time.Duration
+	Heartbeat time.Duration `yaml:"-"`
 	// InsertTimeout bounds one attempt; what it cuts off is repeated.
-	InsertTimeout time.Duration
+	InsertTimeout time.Duration `yaml:"-"`
 	// StopTimeout bounds the last insert after the context has ended.
-	StopTimeout time.Duration
+	StopTimeout time.Duration `yaml:"-"`
 	// AcceptGap goes on where retention has deleted records before they came to
-	// ClickHouse.
-	AcceptGap bool
+	// ClickHouse; without it the sink stops and says so.
+	AcceptGap bool `yaml:"accept_gap"`
 }
 
 // Default returns the usual configuration.
@@ -68,11 +69,10 @@ type Store interface {
 
 // Deps is what the sink works with.
 type Deps struct {
-	// Brokers are host:port addresses; Options what else a Kafka client needs,
-	// e.g. for TLS and SASL.
-	Brokers []string
-	Options []kgo.Opt
-	Store   Store
+	// Kafka are the options of every client: where the brokers are, how to reach
+	// them, the client's name and its log.
+	Kafka []kgo.Opt
+	Store Store
 	// Now stamps positions and measures freshness; it may be virtual.
 	Now        func() time.Time
 	Log        *slog.Logger

@@ -267,11 +267,11 @@ func BenchmarkInsert(b *testing.B) {
 		e.Cost = &schemas.Cost{Category: "marketing", Billable: true}
 		events = append(events, clickhouse.Event{Event: e, Offset: int64(n)})
 		p := schemas.Pane{Epoch: 1, Minute: int64(1_770_000_000/60*60) + 60*int64(n%600), Version: int64(n), Tuple: schemas.Tuple{Account: "acme", Channel: "whatsapp", Campaign: fmt.Sprint(n % 50), Country: "NL"}}
-		p.Counts.Sent, p.Counts.Delivered[2], p.Counts.CostMicros = 10, 9, map[string]int64{"EUR": 500_000}
+		p.Counts.Sent, p.Counts.Outcomes[schemas.OutcomeDelivered][2], p.Counts.CostMicros = 10, 9, map[string]int64{"EUR": 500_000}
 		panes = append(panes, p)
 		rates = append(rates, schemas.Rate{
 			Epoch: 1, Series: schemas.Series{Account: "acme", Grouping: schemas.GroupCampaign, Channel: "whatsapp", Campaign: fmt.Sprint(n % 500)},
-			Window: 60, Age: 1800, At: int64(1_770_000_000/60*60) + 60*int64(n/500), Version: int64(n), Totals: schemas.Totals{Sent: 100, Delivered: 97, Opened: 60},
+			Window: 60, Age: 1800, At: int64(1_770_000_000/60*60) + 60*int64(n/500), Version: int64(n), Totals: schemas.Totals{Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 97, schemas.OutcomeOpened: 60}},
 		})
 	}
 	for _, r := range []clickhouse.Rows{events, panes, rates} {

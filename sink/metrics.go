@@ -1,9 +1,9 @@
 package sink
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluetick/bluetick/internal/meter"
 )
 
 // metrics of all topics. Labels are bounded: topics, tables, partitions and
@@ -21,45 +21,31 @@ type metrics struct {
 	freshness prometheus.Histogram
 }
 
-func newMetrics(r prometheus.Registerer) *metrics {
+// newMetrics registers the sink's metrics in a scope that leaves with the sink.
+func newMetrics(s *meter.Scope) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return register(r, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bluetick", Subsystem: "sink", Name: name, Help: help}, labels))
+		return meter.Register(s, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bluetick", Subsystem: "sink", Name: name, Help: help}, labels))
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		return register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "bluetick", Subsystem: "sink", Name: name, Help: help, Buckets: buckets}, labels))
+		return meter.Register(s, prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "bluetick", Subsystem: "sink", Name: name, Help: help, Buckets: buckets}, labels))
 	}
 	seconds := prometheus.ExponentialBuckets(0.002, 2, 15) // 2 ms to 33 s
-	return &metrics{
+	m := &metrics{
 		received: counter("records_received_total", "Records read from Kafka.", "topic"),
 		dropped:  counter("records_dropped_total", "Records that could not be decoded and became a row in dead_letters.", "topic", "reason"),
 		inserted: counter("rows_inserted_total", "Rows acknowledged by ClickHouse, repeats included.", "table"),
 		errors:   counter("errors_total", "Failed calls by what the failure means.", "topic", "class"),
-		lag: register(r, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		lag: meter.Register(s, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "sink", Name: "lag_offsets", Help: "End of the log minus the next offset to insert.",
 		}, []string{"topic", "partition"})),
 		rows:     histogram("batch_rows", "Records per batch.", prometheus.ExponentialBuckets(1, 4, 9), "topic"),
 		bytes:    histogram("batch_bytes", "Bytes of record values per batch.", prometheus.ExponentialBuckets(256, 4, 10), "topic"),
 		age:      histogram("batch_age_seconds", "From the first record of a batch to its acknowledgement.", seconds, "topic"),
 		duration: histogram("insert_duration_seconds", "Duration of an acknowledged insert.", seconds, "table"),
-		freshness: register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
+		freshness: meter.Register(s, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "bluetick", Subsystem: "sink", Name: "freshness_seconds", Help: "From the receipt of an event by ingest to its acknowledgement by ClickHouse.",
 			Buckets: []float64{0.25, 0.5, 1, 1.5, 2, 3, 4, 5, 7.5, 10, 15, 30, 60, 300, 3600},
 		})),
 	}
-}
-
-// register registers c, or returns the one that an earlier Run on the same
-// registry has registered.
-func register[C prometheus.Collector](r prometheus.Registerer, c C) C {
-	err := r.Register(c)
-	if err == nil {
-		return c
-	}
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if old, ok := there.ExistingCollector.(C); ok {
-			return old
-		}
-	}
-	panic("BUG: register sink metrics: " + err.Error())
+	return m, s.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
@@ -28,7 +30,12 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	m := newMetrics(deps.Registerer)
+	scope := meter.NewScope(deps.Registerer)
+	defer scope.Close()
+	m, err := newMetrics(scope)
+	if err != nil {
+		return fmt.Errorf("start sink: %w", err)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	names := topics()
@@ -59,7 +66,7 @@ func (w *writer) open(ctx context.Context) error {
 		for p, at := range starts {
 			offsets[p] = kgo.NewOffset().At(at)
 		}
-		w.client, err = kgo.NewClient(append(w.options(),
+		w.client, err = kgo.NewClient(append(slices.Clone(w.deps.Kafka),
 			kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{w.topic: offsets}),
 			kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 			// What piles up, per broker, while an insert is stalled.
@@ -68,10 +75,6 @@ func (w *writer) open(ctx context.Context) error {
 		)...)
 		return err
 	})
-}
-
-func (w *writer) options() []kgo.Opt {
-	return append([]kgo.Opt{kgo.SeedBrokers(w.deps.Brokers...), kgo.ClientID("bluetick-sink")}, w.deps.Options...)
 }
 
 // find fills w.partitions and returns the offset to start at in each.
@@ -104,7 +107,7 @@ func (w *writer) find(ctx context.Context) (map[int32]int64, error) {
 
 // logs asks Kafka for the topic's identity and the ends of its partitions.
 func (w *writer) logs(ctx context.Context) ([]partitionLog, error) {
-	cl, err := kgo.NewClient(w.options()...)
+	cl, err := kgo.NewClient(w.deps.Kafka...)
 	if err != nil {
 		return nil, &refusal{err}
 	}

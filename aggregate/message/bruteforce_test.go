@@ -135,24 +135,24 @@ func bruteCounts(list []schemas.Event, first map[schemas.EventType]int64, send i
 		}
 		return at, ok
 	}
-	del, isDelivered := count(&c.Delivered, schemas.TypeDelivered, schemas.TypeRead, schemas.TypeClicked, schemas.TypeReplied, schemas.TypeOptedOut)
-	count(&c.Opened, schemas.TypeRead, schemas.TypeClicked, schemas.TypeReplied, schemas.TypeOptedOut)
-	count(&c.Read, schemas.TypeRead)
-	count(&c.Clicked, schemas.TypeClicked)
-	count(&c.Replied, schemas.TypeReplied)
-	count(&c.Engaged, schemas.TypeClicked, schemas.TypeReplied)
-	count(&c.OptedOut, schemas.TypeOptedOut)
-	if fail, ok := count(&c.Failed, schemas.TypeFailed); ok {
+	del, isDelivered := count(&c.Outcomes[schemas.OutcomeDelivered], schemas.TypeDelivered, schemas.TypeRead, schemas.TypeClicked, schemas.TypeReplied, schemas.TypeOptedOut)
+	count(&c.Outcomes[schemas.OutcomeOpened], schemas.TypeRead, schemas.TypeClicked, schemas.TypeReplied, schemas.TypeOptedOut)
+	count(&c.Outcomes[schemas.OutcomeRead], schemas.TypeRead)
+	count(&c.Outcomes[schemas.OutcomeClicked], schemas.TypeClicked)
+	count(&c.Outcomes[schemas.OutcomeReplied], schemas.TypeReplied)
+	count(&c.Outcomes[schemas.OutcomeEngaged], schemas.TypeClicked, schemas.TypeReplied)
+	count(&c.Outcomes[schemas.OutcomeOptedOut], schemas.TypeOptedOut)
+	if fail, ok := count(&c.Outcomes[schemas.OutcomeFailed], schemas.TypeFailed); ok {
 		category := bruteCategory(list)
 		withheld := slices.Contains([]string{"marketing_cap", "experiment", "recipient_stopped"}, category)
 		if withheld {
-			put(&c.Withheld, 1, fail)
+			put(&c.Outcomes[schemas.OutcomeWithheld], 1, fail)
 		}
 		if isDelivered {
 			c.Recovered = 1
-			put(&c.Failed, -1, max(fail, del))
+			put(&c.Outcomes[schemas.OutcomeFailed], -1, max(fail, del))
 			if withheld {
-				put(&c.Withheld, -1, max(fail, del))
+				put(&c.Outcomes[schemas.OutcomeWithheld], -1, max(fail, del))
 			}
 		} else {
 			c.Failures = map[string]int64{category: 1}

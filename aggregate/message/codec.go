@@ -309,7 +309,8 @@ func appendCounts(b []byte, c *schemas.Counts) []byte {
 	b = binary.AppendVarint(b, c.Sent)
 	b = binary.AppendVarint(b, c.Recovered)
 	b = binary.AppendVarint(b, c.Late)
-	for _, h := range histogramsOf(c) {
+	for o := range c.Outcomes {
+		h := &c.Outcomes[o]
 		var mask uint64
 		for i, n := range h {
 			if n != 0 {
@@ -339,7 +340,8 @@ func decodeCounts(b []byte, w words) (schemas.Counts, error) {
 	r := reader{b: b}
 	r.layout(panesLayout)
 	c.Sent, c.Recovered, c.Late = r.varint(), r.varint(), r.varint()
-	for _, h := range histogramsOf(&c) {
+	for o := range c.Outcomes {
+		h := &c.Outcomes[o]
 		mask := r.uvarint()
 		r.bad = r.bad || mask >= 1<<schemas.Buckets
 		for i := range h {

@@ -20,26 +20,17 @@ func Contribution(s State) (key PaneKey, counts schemas.Counts, ok bool) {
 	return PaneKey{Minute: int64(o.minute()) * 60, Tuple: s.tuple()}, counts, true
 }
 
-// histogramsOf lists the histograms of c in the order of type histogram.
-func histogramsOf(c *schemas.Counts) [histograms]*schemas.Histogram {
-	return [histograms]*schemas.Histogram{
-		histDelivered: &c.Delivered, histOpened: &c.Opened, histRead: &c.Read,
-		histClicked: &c.Clicked, histReplied: &c.Replied, histEngaged: &c.Engaged,
-		histOptedOut: &c.OptedOut, histFailed: &c.Failed, histWithheld: &c.Withheld,
-	}
-}
-
 // addOutcome adds sign times the outcome of one known message: +1 as it enters
 // a pane, -1 as it leaves one.
 func addOutcome(c *schemas.Counts, o *outcome, sign int64) {
 	c.Sent += sign
-	for h, hist := range histogramsOf(c) {
-		s := o.slots[h]
+	for h := range c.Outcomes {
+		hist, s := &c.Outcomes[h], o.slots[h]
 		if s == 0 {
 			continue
 		}
 		hist[s-1] += sign
-		if o.recovered != 0 && (histogram(h) == histFailed || histogram(h) == histWithheld) {
+		if o.recovered != 0 && (schemas.Outcome(h) == schemas.OutcomeFailed || schemas.Outcome(h) == schemas.OutcomeWithheld) {
 			hist[o.recovered-1] -= sign
 		}
 	}
@@ -47,7 +38,7 @@ func addOutcome(c *schemas.Counts, o *outcome, sign int64) {
 	switch {
 	case o.recovered != 0:
 		c.Recovered += sign
-	case o.slots[histFailed] != 0:
+	case o.slots[schemas.OutcomeFailed] != 0:
 		addTo(&c.Failures, o.category, sign)
 	}
 	if o.charged {
@@ -72,11 +63,6 @@ func addTo(m *map[string]int64, key string, n int64) {
 
 // isZero reports whether the counts say nothing: no message stands in the pane.
 func isZero(c *schemas.Counts) bool {
-	for _, h := range histogramsOf(c) {
-		if *h != (schemas.Histogram{}) {
-			return false
-		}
-	}
 	return c.Sent == 0 && c.Recovered == 0 && c.Late == 0 &&
-		len(c.Failures) == 0 && len(c.CostMicros) == 0 && len(c.Billable) == 0
+		len(c.Failures) == 0 && len(c.CostMicros) == 0 && len(c.Billable) == 0 && c.Outcomes == (schemas.Histograms{})
 }

@@ -9,22 +9,6 @@ import (
 // never stands for a time that has not come, greater than every other.
 const never = math.MaxInt64
 
-// histogram is one of the signed histograms of a pane.
-type histogram uint8
-
-const (
-	histDelivered histogram = iota
-	histOpened
-	histRead
-	histClicked
-	histReplied
-	histEngaged
-	histOptedOut
-	histFailed
-	histWithheld
-	histograms
-)
-
 // slot is a delay bucket plus one; 0 is "did not happen".
 type slot uint8
 
@@ -35,7 +19,7 @@ type outcome struct {
 	known bool
 	// send is the send time in seconds.
 	send  int64
-	slots [histograms]slot
+	slots [schemas.OutcomeCount]slot
 	// recovered is the slot in which a failed message ceased to be one.
 	recovered slot
 	// late is the number of explicit outcome facts beyond the horizon.
@@ -91,20 +75,20 @@ func (s *State) derive() outcome {
 	opened := min(t[factRead], engaged, t[factOptedOut])
 	delivered := min(t[factDelivered], opened)
 
-	o.slots = [histograms]slot{
-		histDelivered: o.slot(delivered),
-		histOpened:    o.slot(opened),
-		histRead:      o.slot(t[factRead]),
-		histClicked:   o.slot(t[factClicked]),
-		histReplied:   o.slot(t[factReplied]),
-		histEngaged:   o.slot(engaged),
-		histOptedOut:  o.slot(t[factOptedOut]),
-		histFailed:    o.slot(t[factFailed]),
+	o.slots = [schemas.OutcomeCount]slot{
+		schemas.OutcomeDelivered: o.slot(delivered),
+		schemas.OutcomeOpened:    o.slot(opened),
+		schemas.OutcomeRead:      o.slot(t[factRead]),
+		schemas.OutcomeClicked:   o.slot(t[factClicked]),
+		schemas.OutcomeReplied:   o.slot(t[factReplied]),
+		schemas.OutcomeEngaged:   o.slot(engaged),
+		schemas.OutcomeOptedOut:  o.slot(t[factOptedOut]),
+		schemas.OutcomeFailed:    o.slot(t[factFailed]),
 	}
 	if failed := t[factFailed]; failed != never {
 		o.category = s.failCategory
 		if schemas.Withheld(o.category) {
-			o.slots[histWithheld] = o.slots[histFailed]
+			o.slots[schemas.OutcomeWithheld] = o.slots[schemas.OutcomeFailed]
 		}
 		if delivered != never {
 			o.recovered = o.slot(max(failed, delivered))

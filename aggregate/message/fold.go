@@ -16,12 +16,8 @@ import (
 // a new epoch, never read.
 const Logic = "message/1"
 
-// Reasons for which a record can never be folded.
-const (
-	ReasonSchema = "schema" // not an event
-	ReasonDecode = "decode" // an event that cannot be read
-	ReasonTime   = "time"   // a time beyond the calendar of the state
-)
+// ReasonTime rejects an event whose time lies beyond the calendar of the state.
+const ReasonTime = "time"
 
 // Fold counts the messages of one partition of events. NewFold makes one; it
 // implements task.Fold, whose comments say what the methods promise.
@@ -48,10 +44,7 @@ type Fold struct {
 	value         []byte
 }
 
-var (
-	_ task.Fold    = (*Fold)(nil)
-	_ task.NewFold = NewFold
-)
+var _ task.Fold = (*Fold)(nil)
 
 // rules are the decisions of the fold as values, so that a test can break one
 // and see that the properties notice.
@@ -61,10 +54,12 @@ type rules struct {
 	add    func(*schemas.Counts, *outcome, int64)
 }
 
-// NewFold opens the message fold on the state of one partition. It reads the
-// keys of all remembered messages once, to build their filters.
-func NewFold(src task.Source, st store.State) (task.Fold, error) { return open(src, st) }
+// NewFold returns what opens the message fold on the state of one partition.
+func NewFold() task.NewFold {
+	return func(src task.Source, st store.State) (task.Fold, error) { return open(src, st) }
+}
 
+// open reads the keys of all remembered messages once, to build their filters.
 func open(src task.Source, st store.State) (*Fold, error) {
 	f := &Fold{
 		source: src, st: st, codec: stateCodec{words: words{}},
@@ -88,6 +83,9 @@ func open(src task.Source, st store.State) (*Fold, error) {
 		f.stats.orphans.Add(h.orphans)
 	}
 	f.stats.tuples.Store(int64(len(f.tuples.byID)))
+	if err := f.stats.register(src.Metrics, src.Partition); err != nil {
+		return nil, fmt.Errorf("open message fold of partition %d: %w", src.Partition, err)
+	}
 	return f, nil
 }
 
@@ -110,11 +108,11 @@ func (f *Fold) readClock() error {
 // message adds to its pane. An event that names no message advances the D-clock.
 func (f *Fold) Apply(r task.Record) error {
 	if r.Schema != schemas.SchemaEvent {
-		return &task.Reject{Reason: ReasonSchema, Err: fmt.Errorf("schema %q is not %s", r.Schema, schemas.SchemaEvent)}
+		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("schema %q is not %s", r.Schema, schemas.SchemaEvent)}
 	}
 	var err error
 	if f.event, err = schemas.DecodeEvent(r.Value); err != nil {
-		return &task.Reject{Reason: ReasonDecode, Err: err}
+		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	e := &f.event
 	if e.ReceivedAt > lastInstant { // it occurred between 1970 and then: DecodeEvent

@@ -169,7 +169,7 @@ func longHistory(rng *rand.Rand, days int) []schemas.Event {
 				e.OccurredAt = start + schemas.Instant(randomDelay(rng))%(35*dayMillis)
 			}
 			e.Dimensions.Campaign = fmt.Sprintf("week-%d", (start-at(0, 0))/(7*dayMillis))
-			e.ReceivedAt = e.OccurredAt + schemas.Instant(rng.Int64N(maxEventAgeDays*dayMillis))
+			e.ReceivedAt = e.OccurredAt + schemas.Instant(rng.Int64N(schemas.MaxEventAgeDays*dayMillis))
 			events = append(events, withID(e))
 		}
 	}

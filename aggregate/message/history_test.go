@@ -116,8 +116,8 @@ func showCounts(c *schemas.Counts) string {
 		}
 	}
 	add("sent", c.Sent)
-	for i, h := range histogramsOf(c) {
-		name := [histograms]string{"delivered", "opened", "read", "clicked", "replied", "engaged", "opted_out", "failed", "withheld"}[i]
+	for i, h := range c.Outcomes {
+		name := schemas.Outcome(i).String()
 		for j, n := range h {
 			if n != 0 {
 				fmt.Fprintf(&b, " %s%+d@%s", name, n, [schemas.Buckets]string{"1m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "24h", "72h", "7d", "30d"}[j])

@@ -17,7 +17,7 @@ import (
 // force as the truth after every prefix (I1 to I4 of the runtime).
 func TestOnTheRuntime(t *testing.T) {
 	tasktest.Check(t, tasktest.Config{
-		Stage: schemas.StageMessage, NewFold: NewFold, Log: randomLog, Row: readRow, Want: wantRows, Runs: scale(100),
+		Stage: schemas.StageMessage, NewFold: NewFold(), Log: randomLog, Row: readRow, Want: wantRows, Runs: scale(100),
 	})
 }
 

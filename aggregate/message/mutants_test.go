@@ -116,7 +116,7 @@ func deriveMutants() map[string]func(*rules) {
 		}
 	}
 	return map[string]func(*rules){
-		"dispatched alone is no orphan": func(r *rules) {
+		"dispatched alone is not an orphan": func(r *rules) {
 			r.derive = func(s *State) outcome {
 				if s.seen == 1<<factDispatched {
 					return outcome{known: true, send: s.at[factDispatched]}
@@ -125,25 +125,25 @@ func deriveMutants() map[string]func(*rules) {
 			}
 		},
 		"delivered beyond the horizon counts": mutant(func(s *State, o *outcome) {
-			if s.has(factDelivered) && o.slots[histDelivered] == 0 {
-				o.slots[histDelivered] = schemas.Buckets
+			if s.has(factDelivered) && o.slots[schemas.OutcomeDelivered] == 0 {
+				o.slots[schemas.OutcomeDelivered] = schemas.Buckets
 			}
 		}),
 		"late counts nothing": mutant(func(_ *State, o *outcome) { o.late = 0 }),
 		"a failure beyond the horizon recovers": mutant(func(s *State, o *outcome) {
-			if s.has(factFailed) && o.slots[histFailed] == 0 && o.slots[histDelivered] != 0 {
-				o.slots[histFailed], o.recovered = schemas.Buckets, schemas.Buckets
+			if s.has(factFailed) && o.slots[schemas.OutcomeFailed] == 0 && o.slots[schemas.OutcomeDelivered] != 0 {
+				o.slots[schemas.OutcomeFailed], o.recovered = schemas.Buckets, schemas.Buckets
 			}
 		}),
 		"recovered at delivery, though it failed later": mutant(func(_ *State, o *outcome) {
 			if o.recovered != 0 {
-				o.recovered = o.slots[histDelivered]
+				o.recovered = o.slots[schemas.OutcomeDelivered]
 			}
 		}),
-		"withheld is not counted": mutant(func(_ *State, o *outcome) { o.slots[histWithheld] = 0 }),
+		"withheld is not counted": mutant(func(_ *State, o *outcome) { o.slots[schemas.OutcomeWithheld] = 0 }),
 		"left by quoting it is not opened": mutant(func(s *State, o *outcome) {
 			if !s.has(factRead) && !s.has(factClicked) && !s.has(factReplied) {
-				o.slots[histOpened] = 0
+				o.slots[schemas.OutcomeOpened] = 0
 			}
 		}),
 		"billed without delivery": mutant(func(s *State, o *outcome) {
@@ -179,7 +179,7 @@ func addMutants() map[string]func(*rules) {
 		}),
 		"recovered stays failed": mutant(func(c *schemas.Counts, o *outcome, sign int64) {
 			if o.recovered != 0 {
-				c.Failed[o.recovered-1] += sign
+				c.Outcomes[schemas.OutcomeFailed][o.recovered-1] += sign
 			}
 		}),
 		"recovered keeps its category": mutant(func(c *schemas.Counts, o *outcome, sign int64) {
@@ -188,7 +188,7 @@ func addMutants() map[string]func(*rules) {
 			}
 		}),
 		"cost of a failed message counts twice": mutant(func(c *schemas.Counts, o *outcome, sign int64) {
-			if o.charged && o.slots[histFailed] != 0 {
+			if o.charged && o.slots[schemas.OutcomeFailed] != 0 {
 				addTo(&c.CostMicros, o.currency, sign*o.micros)
 			}
 		}),

@@ -10,12 +10,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// maxEventAgeDays is the greatest age an event has when ingest accepts it.
-const maxEventAgeDays = 10
-
-// rememberDays is how long a message is remembered after its home day: whatever
-// can still count meets it, with ten days to spare for delays of our own.
-const rememberDays = schemas.HorizonDays + maxEventAgeDays + 10
+// rememberDays is how long a message is remembered after its home day.
+const rememberDays = schemas.RememberDays
 
 // home is the messages of one home day.
 type home struct {

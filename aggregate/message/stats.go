@@ -1,6 +1,14 @@
 package message
 
-import "sync/atomic"
+import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bluetick/bluetick/internal/meter"
+)
 
 // Stats are numbers of one fold for metrics. Live, Orphans and Tuples are what
 // is remembered now; the others count since the fold was opened.
@@ -20,10 +28,41 @@ type stats struct {
 }
 
 // Stats may be called from any goroutine.
-func (f *Fold) Stats() Stats {
-	s := &f.stats
+func (f *Fold) Stats() Stats { return f.stats.read() }
+
+func (s *stats) read() Stats {
 	return Stats{
 		Live: s.live.Load(), Orphans: s.orphans.Load(), Tuples: s.tuples.Load(), Forgotten: s.forgotten.Load(),
 		Late: s.late.Load(), Moves: s.moves.Load(), Repeats: s.repeats.Load(),
 	}
+}
+
+// register makes the numbers of the fold metrics of its partition. What can only
+// rise is a counter. Late is a gauge: it falls when a better send time makes an
+// outcome count after all.
+func (s *stats) register(scope *meter.Scope, partition int32) error {
+	for _, m := range []struct {
+		name, help string
+		value      func(Stats) int64
+	}{
+		{"messages", "Messages remembered, orphans included.", func(s Stats) int64 { return s.Live }},
+		{"orphans", "Messages of which nothing yet says that they were sent: in no pane.", func(s Stats) int64 { return s.Orphans }},
+		{"tuples", "Tuples of dimensions in use.", func(s Stats) int64 { return s.Tuples }},
+		{"late", "Outcomes beyond the horizon since the start, which count nowhere else.", func(s Stats) int64 { return s.Late }},
+		{"forgotten_total", "Messages forgotten by age.", func(s Stats) int64 { return s.Forgotten }},
+		{"moves_total", "Messages that went to another pane.", func(s Stats) int64 { return s.Moves }},
+		{"repeats_total", "Events that said nothing new.", func(s Stats) int64 { return s.Repeats }},
+	} {
+		opts := prometheus.Opts{
+			Namespace: "bluetick", Subsystem: "message", Name: m.name, Help: m.help,
+			ConstLabels: prometheus.Labels{"partition": strconv.Itoa(int(partition))},
+		}
+		value := func() float64 { return float64(m.value(s.read())) }
+		var c prometheus.Collector = prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts), value)
+		if strings.HasSuffix(m.name, "_total") {
+			c = prometheus.NewCounterFunc(prometheus.CounterOpts(opts), value)
+		}
+		meter.Register(scope, c)
+	}
+	return scope.Err()
 }

@@ -68,7 +68,7 @@ func TestContribution(t *testing.T) {
 			"dispatched and read: known, sent when dispatched",
 			[]schemas.Event{f(schemas.TypeDispatched, -60), f(schemas.TypeRead, 0)},
 			-60,
-			schemas.Counts{Sent: 1, Delivered: h(60), Opened: h(60), Read: h(60)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(60), schemas.OutcomeOpened: h(60), schemas.OutcomeRead: h(60)}},
 		},
 		{
 			"dispatched and read beyond the horizon: founded, late",
@@ -76,96 +76,96 @@ func TestContribution(t *testing.T) {
 			0,
 			schemas.Counts{Sent: 1, Late: 1},
 		},
-		{"delivered alone", []schemas.Event{f(schemas.TypeDelivered, 90)}, 90, schemas.Counts{Sent: 1, Delivered: h(0)}},
+		{"delivered alone", []schemas.Event{f(schemas.TypeDelivered, 90)}, 90, schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(0)}}},
 		{
 			"delivered and failed: sent at the earlier, recovered at the later",
 			[]schemas.Event{f(schemas.TypeDelivered, 100), failed(10, 1, schemas.FailProvider)},
 			10,
-			schemas.Counts{Sent: 1, Delivered: h(90), Failed: h(0, -90), Recovered: 1},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(90), schemas.OutcomeFailed: h(0, -90)}, Recovered: 1},
 		},
 		{
 			"delivered before it was sent: no delay",
 			[]schemas.Event{sent, f(schemas.TypeDelivered, -30)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(0)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(0)}},
 		},
 		{
 			"read implies delivered and opened",
 			[]schemas.Event{sent, f(schemas.TypeRead, 301)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(301), Opened: h(301), Read: h(301)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(301), schemas.OutcomeOpened: h(301), schemas.OutcomeRead: h(301)}},
 		},
 		{
 			"a later delivered changes nothing",
 			[]schemas.Event{sent, f(schemas.TypeRead, 60), f(schemas.TypeDelivered, 300)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(60), Opened: h(60), Read: h(60)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(60), schemas.OutcomeOpened: h(60), schemas.OutcomeRead: h(60)}},
 		},
 		{
 			"clicked and replied: engaged at the earlier",
 			[]schemas.Event{sent, f(schemas.TypeClicked, 400), f(schemas.TypeReplied, 50)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(50), Opened: h(50), Clicked: h(400), Replied: h(50), Engaged: h(50)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(50), schemas.OutcomeOpened: h(50), schemas.OutcomeClicked: h(400), schemas.OutcomeReplied: h(50), schemas.OutcomeEngaged: h(50)}},
 		},
 		{
 			"left by quoting it: opened, not engaged",
 			[]schemas.Event{sent, f(schemas.TypeOptedOut, 70)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(70), Opened: h(70), OptedOut: h(70)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(70), schemas.OutcomeOpened: h(70), schemas.OutcomeOptedOut: h(70)}},
 		},
 		{
 			"left twice counts once, at the first",
 			[]schemas.Event{sent, f(schemas.TypeOptedOut, 5000), f(schemas.TypeOptedOut, 70)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(70), Opened: h(70), OptedOut: h(70)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(70), schemas.OutcomeOpened: h(70), schemas.OutcomeOptedOut: h(70)}},
 		},
 		{
 			"failed by the sender's fault",
 			[]schemas.Event{sent, failed(3, 132001, schemas.FailTemplate)},
 			0,
-			schemas.Counts{Sent: 1, Failed: h(3), Failures: map[string]int64{schemas.FailTemplate: 1}},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeFailed: h(3)}, Failures: map[string]int64{schemas.FailTemplate: 1}},
 		},
 		{
 			"withheld",
 			[]schemas.Event{sent, failed(3, 131049, schemas.FailCapped)},
 			0,
-			schemas.Counts{Sent: 1, Failed: h(3), Withheld: h(3), Failures: map[string]int64{schemas.FailCapped: 1}},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeFailed: h(3), schemas.OutcomeWithheld: h(3)}, Failures: map[string]int64{schemas.FailCapped: 1}},
 		},
 		{
 			"the earliest failure gives the category",
 			[]schemas.Event{sent, failed(9, 1, schemas.FailCapped), failed(3, 2, schemas.FailMedia)},
 			0,
-			schemas.Counts{Sent: 1, Failed: h(3), Failures: map[string]int64{schemas.FailMedia: 1}},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeFailed: h(3)}, Failures: map[string]int64{schemas.FailMedia: 1}},
 		},
 		{
 			"of two failures in one second the least code",
 			[]schemas.Event{sent, failed(3, 9, schemas.FailCapped), failed(3, 2, schemas.FailMedia)},
 			0,
-			schemas.Counts{Sent: 1, Failed: h(3), Failures: map[string]int64{schemas.FailMedia: 1}},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeFailed: h(3)}, Failures: map[string]int64{schemas.FailMedia: 1}},
 		},
 		{
 			"a failure that says nothing",
 			[]schemas.Event{sent, f(schemas.TypeFailed, 3)},
 			0,
-			schemas.Counts{Sent: 1, Failed: h(3), Failures: map[string]int64{schemas.FailOther: 1}},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeFailed: h(3)}, Failures: map[string]int64{schemas.FailOther: 1}},
 		},
 		{
 			"withheld, then delivered to another device",
 			[]schemas.Event{sent, failed(3, 1, schemas.FailCapped), f(schemas.TypeDelivered, 4000)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(4000), Failed: h(3, -4000), Withheld: h(3, -4000), Recovered: 1},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(4000), schemas.OutcomeFailed: h(3, -4000), schemas.OutcomeWithheld: h(3, -4000)}, Recovered: 1},
 		},
 		{
 			"delivered, then failed: never counts as failed",
 			[]schemas.Event{sent, f(schemas.TypeDelivered, 3), failed(4000, 1, schemas.FailProvider)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(3), Recovered: 1},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(3)}, Recovered: 1},
 		},
 		{
 			"on the horizon",
 			[]schemas.Event{sent, f(schemas.TypeDelivered, horizon)},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(horizon)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(horizon)}},
 		},
 		{
 			"a second beyond the horizon",
@@ -177,7 +177,7 @@ func TestContribution(t *testing.T) {
 			"a late delivery does not recover",
 			[]schemas.Event{sent, failed(3, 1, schemas.FailProvider), f(schemas.TypeDelivered, horizon+1)},
 			0,
-			schemas.Counts{Sent: 1, Failed: h(3), Failures: map[string]int64{schemas.FailProvider: 1}, Late: 1},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeFailed: h(3)}, Failures: map[string]int64{schemas.FailProvider: 1}, Late: 1},
 		},
 		{
 			"a late failure does not fail",
@@ -199,7 +199,7 @@ func TestContribution(t *testing.T) {
 			"what was late for one send time counts for a better one",
 			[]schemas.Event{f(schemas.TypeDispatched, -horizon), f(schemas.TypeRead, 60), sent},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(60), Opened: h(60), Read: h(60)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(60), schemas.OutcomeOpened: h(60), schemas.OutcomeRead: h(60)}},
 		},
 		{
 			"cost: known amount first, then the latest",
@@ -210,8 +210,7 @@ func TestContribution(t *testing.T) {
 			},
 			0,
 			schemas.Counts{
-				Sent: 1, Delivered: h(1), Opened: h(2), Read: h(2),
-				CostMicros: map[string]int64{"EUR": 30_000}, Billable: map[string]int64{"utility": 1},
+				Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(1), schemas.OutcomeOpened: h(2), schemas.OutcomeRead: h(2)}, CostMicros: map[string]int64{"EUR": 30_000}, Billable: map[string]int64{"utility": 1},
 			},
 		},
 		{
@@ -224,7 +223,7 @@ func TestContribution(t *testing.T) {
 			"delivered but free",
 			[]schemas.Event{sent, priced(f(schemas.TypeDelivered, 1), schemas.Cost{Category: "service"})},
 			0,
-			schemas.Counts{Sent: 1, Delivered: h(1)},
+			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(1)}},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -318,8 +317,8 @@ func TestApplyRejects(t *testing.T) {
 		name, reason string
 		rec          task.Record
 	}{
-		{"another schema", ReasonSchema, task.Record{Schema: schemas.SchemaPane, Value: schemas.EncodeEvent(&good)}},
-		{"garbage", ReasonDecode, task.Record{Schema: schemas.SchemaEvent, Value: []byte{0xff}}},
+		{"another schema", schemas.ReasonSchema, task.Record{Schema: schemas.SchemaPane, Value: schemas.EncodeEvent(&good)}},
+		{"garbage", schemas.ReasonDecode, task.Record{Schema: schemas.SchemaEvent, Value: []byte{0xff}}},
 		{"received after the calendar", ReasonTime, task.Record{Schema: schemas.SchemaEvent, Value: schemas.EncodeEvent(&late)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -350,7 +349,7 @@ func TestStoreErrors(t *testing.T) {
 	if !errors.Is(err, broken) || errors.As(err, &reject) {
 		t.Errorf("Apply: %v", err)
 	}
-	if _, err := NewFold(testSource, r.st); !errors.Is(err, broken) {
+	if _, err := NewFold()(testSource, r.st); !errors.Is(err, broken) {
 		t.Errorf("NewFold: %v", err)
 	}
 	r.st.fail = nil
@@ -359,7 +358,7 @@ func TestStoreErrors(t *testing.T) {
 			r.st.rows[k] = []byte{stateLayout + 1}
 		}
 	}
-	if _, err := NewFold(testSource, r.st); !errors.Is(err, errShort) {
+	if _, err := NewFold()(testSource, r.st); !errors.Is(err, errShort) {
 		t.Errorf("NewFold on a state of another layout: %v", err)
 	}
 }

@@ -30,11 +30,11 @@ func benchPane(tuple schemas.Tuple, source int32, sent, version int64) *schemas.
 	p := &schemas.Pane{Epoch: 1, Source: source, Minute: sent, Tuple: tuple, Version: version, DClock: schemas.Instant(sent * 1000)}
 	c := &p.Counts
 	c.Sent = 100 + version%7
-	c.Delivered = schemas.Histogram{80, 9, 2, 1, 1, 1, 0, 1}
-	c.Opened = schemas.Histogram{20, 20, 10, 5, 5, 3, 2, 1}
-	c.Read, c.Engaged = c.Opened, schemas.Histogram{3, 4, 2, 1, 1}
-	c.Clicked, c.OptedOut = c.Engaged, schemas.Histogram{0, 1}
-	c.Failed = schemas.Histogram{4}
+	c.Outcomes[schemas.OutcomeDelivered] = schemas.Histogram{80, 9, 2, 1, 1, 1, 0, 1}
+	c.Outcomes[schemas.OutcomeOpened] = schemas.Histogram{20, 20, 10, 5, 5, 3, 2, 1}
+	c.Outcomes[schemas.OutcomeRead], c.Outcomes[schemas.OutcomeEngaged] = c.Outcomes[schemas.OutcomeOpened], schemas.Histogram{3, 4, 2, 1, 1}
+	c.Outcomes[schemas.OutcomeClicked], c.Outcomes[schemas.OutcomeOptedOut] = c.Outcomes[schemas.OutcomeEngaged], schemas.Histogram{0, 1}
+	c.Outcomes[schemas.OutcomeFailed] = schemas.Histogram{4}
 	return p
 }
 

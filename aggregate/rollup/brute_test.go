@@ -165,15 +165,15 @@ func bruteAdd(sums map[schemas.Series]schemas.Totals, g schemas.Grouping, p *sch
 	}
 	t, c := sums[s], p.Counts
 	t.Sent += c.Sent
-	t.Delivered += count(c.Delivered)
-	t.Opened += count(c.Opened)
-	t.Read += count(c.Read)
-	t.Clicked += count(c.Clicked)
-	t.Replied += count(c.Replied)
-	t.Engaged += count(c.Engaged)
-	t.OptedOut += count(c.OptedOut)
-	t.Failed += count(c.Failed)
-	t.Withheld += count(c.Withheld)
+	t.Outcomes[schemas.OutcomeDelivered] += count(c.Outcomes[schemas.OutcomeDelivered])
+	t.Outcomes[schemas.OutcomeOpened] += count(c.Outcomes[schemas.OutcomeOpened])
+	t.Outcomes[schemas.OutcomeRead] += count(c.Outcomes[schemas.OutcomeRead])
+	t.Outcomes[schemas.OutcomeClicked] += count(c.Outcomes[schemas.OutcomeClicked])
+	t.Outcomes[schemas.OutcomeReplied] += count(c.Outcomes[schemas.OutcomeReplied])
+	t.Outcomes[schemas.OutcomeEngaged] += count(c.Outcomes[schemas.OutcomeEngaged])
+	t.Outcomes[schemas.OutcomeOptedOut] += count(c.Outcomes[schemas.OutcomeOptedOut])
+	t.Outcomes[schemas.OutcomeFailed] += count(c.Outcomes[schemas.OutcomeFailed])
+	t.Outcomes[schemas.OutcomeWithheld] += count(c.Outcomes[schemas.OutcomeWithheld])
 	sums[s] = t
 }
 

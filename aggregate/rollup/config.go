@@ -14,9 +14,9 @@ const (
 	// maxReach bounds longest window + longest age, because the state keeps
 	// every pane that long: with the slack day it is twice the horizon.
 	maxReach = (2*schemas.HorizonDays - 1) * 24 * time.Hour
-	// maxSlots bounds the (window, age) pairs: each costs a running sum per
+	// maxSpans bounds the (window, age) pairs: each costs a running sum per
 	// series and a row per series and at.
-	maxSlots = 64
+	maxSpans = 64
 	// slack is how much longer than any window needs it a pane is kept, so that
 	// a watermark held back for up to a day loses nothing.
 	slack = 24 * time.Hour
@@ -57,10 +57,7 @@ func Default() Config {
 			{Length: time.Hour, Every: time.Minute, Ages: ages},
 			{Length: 24 * time.Hour, Every: 15 * time.Minute, Ages: ages},
 		},
-		Groupings: []schemas.Grouping{
-			schemas.GroupAccount, schemas.GroupChannel, schemas.GroupSender,
-			schemas.GroupCampaign, schemas.GroupCampaignVariant,
-		},
+		Groupings:          schemas.Groupings(),
 		MaxRowsPerProgress: defaultMaxRows,
 	}
 }
@@ -88,18 +85,18 @@ func (c Config) Validate() error {
 	if len(c.Windows) == 0 {
 		bad("windows: none given")
 	}
-	slots := 0
+	spans := 0
 	lengths := map[time.Duration]bool{}
 	for i, w := range c.Windows {
-		slots += len(w.Ages)
+		spans += len(w.Ages)
 		if lengths[w.Length] {
 			bad("windows[%d]: length %s is given twice", i, w.Length)
 		}
 		lengths[w.Length] = true
 		errs = append(errs, w.validate(i)...)
 	}
-	if slots > maxSlots {
-		bad("windows: %d pairs of window and age, at most %d", slots, maxSlots)
+	if spans > maxSpans {
+		bad("windows: %d pairs of window and age, at most %d", spans, maxSpans)
 	}
 	if c.Reach() > maxReach {
 		bad("windows: longest window and age together are %s, at most %s", c.Reach(), maxReach)
@@ -108,7 +105,7 @@ func (c Config) Validate() error {
 		bad("groupings: none given")
 	}
 	for i, g := range c.Groupings {
-		if !knownGrouping(g) {
+		if !g.Valid() {
 			bad("groupings[%d]: unknown %q", i, g)
 		}
 		if slices.Contains(c.Groupings[:i], g) {

@@ -18,8 +18,8 @@ func TestDefaultIsValid(t *testing.T) {
 	if c.Reach() != 48*time.Hour || c.Keep() != 72*time.Hour {
 		t.Errorf("reach %s, keep %s", c.Reach(), c.Keep())
 	}
-	if slots := len(newPlan(c).slots); slots != 14 {
-		t.Errorf("%d pairs of window and age, want 4 + 5 + 5", slots)
+	if spans := len(newPlan(c).spans); spans != 14 {
+		t.Errorf("%d pairs of window and age, want 4 + 5 + 5", spans)
 	}
 	for _, topic := range schemas.Topics(4) {
 		if topic.Name == schemas.TopicPanes && topic.Retention < c.Keep() {
@@ -63,7 +63,7 @@ func TestValidate(t *testing.T) {
 		{"age twice", window(time.Hour, time.Minute, 0, 0), "age 0s is given twice"},
 		{"length twice", with(func(c *Config) { c.Windows = append(c.Windows, c.Windows[0]) }), "length 1m0s is given twice"},
 		{"reaches too far", window(30*24*time.Hour, time.Hour, 30*24*time.Hour), "together"},
-		{"too many slots", with(func(c *Config) {
+		{"too many spans", with(func(c *Config) {
 			c.Windows = nil
 			for i := range 7 {
 				c.Windows = append(c.Windows, Window{time.Duration(i+1) * time.Minute, time.Minute, tenAges})

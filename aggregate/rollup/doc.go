@@ -1,4 +1,4 @@
-// Package rollup is the third fold: it reads the topic `panes` and writes the
+// Package rollup is the second fold: it reads the topic `panes` and writes the
 // topic `rates`.
 //
 // # Promise
@@ -14,9 +14,9 @@
 //
 // A pane is one source partition's absolute count of one minute and tuple. Per
 // (source, minute, tuple) the fold keeps the one of greatest version, and a
-// cell of a series is the sum of the panes of all sources and of all tuples
-// that belong to it. A pane that replaces another moves its cells by the
-// difference; a cell moves the running sum of every slot (window, age) that
+// cohort of a series is the sum of the panes of all sources and of all tuples
+// that belong to it. A pane that replaces another moves its cohorts by the
+// difference; a cohort moves the running sum of every span (window, age) that
 // holds its minute; a step of `at` adds the minute that comes of age and takes
 // away the one that leaves. All are integers: the sums are exact, whatever the
 // order.
@@ -47,9 +47,9 @@
 //
 // # Invariants
 //
-//   - R1: the cell of (series, minute) is the sum, over all (source, tuple) of the
+//   - R1: the cohort of (series, minute) is the sum, over all (source, tuple) of the
 //     series, of the pane of greatest version (I4). Other epochs count nowhere.
-//   - R2: the sum of (series, slot) is the sum of its cells in the slot's
+//   - R2: the sum of (series, span) is the sum of its cohorts in the span's
 //     interval at table.next.
 //   - R3: what is in memory (table) is a function of what is in the store (panes
 //     and meta), so a restart continues as if there had been none.
@@ -70,7 +70,7 @@
 // # Cost
 //
 // Per pane: one look-up, five series, fourteen sums each. Per at and series: two
-// look-ups and additions a slot. Memory: some 450 bytes per series and minute
+// look-ups and additions a span. Memory: some 450 bytes per series and minute
 // with data within Config.Reach, about 1.3 KB per series, and the rows of at
 // most one flush. A series without data within Config.Reach takes none.
 package rollup

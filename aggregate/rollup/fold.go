@@ -13,12 +13,9 @@ import (
 // written under another name is not resumed; another meaning is a new epoch.
 const Logic = "rollup/1"
 
-// Reasons of rejected records.
+// Reasons of rejected records, beside task.ReasonSources.
 const (
-	reasonSchema  = "unknown_schema"
-	reasonDecode  = "undecodable"
-	reasonMinute  = "minute_out_of_range"
-	reasonSources = "sources_changed"
+	reasonMinute = "minute_out_of_range"
 )
 
 // Fold is the roll-up of one partition of `panes`: see the package comment.
@@ -33,9 +30,14 @@ type Fold struct {
 
 	// Scratch, valid within one Apply.
 	key, value []byte
-	delta      cell
+	delta      cohort
 	members    []schemas.Series
 }
+
+var (
+	_ task.Fold     = (*Fold)(nil)
+	_ task.Follower = (*Fold)(nil)
+)
 
 // NewFold returns the constructor of the roll-up of one partition. It fails if
 // cfg is invalid or the state cannot be read back.
@@ -45,7 +47,7 @@ func NewFold(cfg Config) task.NewFold {
 			return nil, err
 		}
 		p := newPlan(cfg)
-		f := &Fold{epoch: src.Epoch, st: st, plan: p, table: newTable(p), delta: make(cell, len(p.ages))}
+		f := &Fold{epoch: src.Epoch, st: st, plan: p, table: newTable(p), delta: make(cohort, len(p.ages))}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open roll-up state: %w", err)
 		}
@@ -92,14 +94,14 @@ func (f *Fold) Apply(r task.Record) error {
 	case schemas.SchemaProgress:
 		return f.applyProgress(&r)
 	default:
-		return &task.Reject{Reason: reasonSchema, Err: fmt.Errorf("panes: schema %q", r.Schema)}
+		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("panes: schema %q", r.Schema)}
 	}
 }
 
 func (f *Fold) applyPane(r *task.Record) error {
 	p, err := schemas.DecodePane(r.Value)
 	if err != nil {
-		return &task.Reject{Reason: reasonDecode, Err: err}
+		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	if p.Epoch != f.epoch {
 		return nil
@@ -130,9 +132,8 @@ func (f *Fold) applyPane(r *task.Record) error {
 	f.value = appendPane(f.value[:0], &p)
 	f.st.Set(f.key, f.value)
 	p.Counts.Sent -= old.Counts.Sent
-	was := histogramsOf(&old.Counts)
-	for i, h := range histogramsOf(&p.Counts) {
-		h.Add(was[i], -1)
+	for o := range p.Counts.Outcomes {
+		p.Counts.Outcomes[o].Add(&old.Counts.Outcomes[o], -1)
 	}
 	f.count(&p)
 	return nil
@@ -172,26 +173,23 @@ func (f *Fold) advance(to schemas.Instant) error {
 func (f *Fold) applyProgress(r *task.Record) error {
 	p, err := schemas.DecodeProgress(r.Value)
 	if err != nil {
-		return &task.Reject{Reason: reasonDecode, Err: err}
+		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	if p.Epoch != f.epoch || p.Stage != schemas.StageMessage {
 		return nil
 	}
-	news, err := f.meta.sources.hear(&p)
-	if err != nil {
-		return &task.Reject{Reason: reasonSources, Err: err}
+	news, err := f.meta.sources.Hear(&p)
+	if err != nil || !news {
+		return err
 	}
-	if !news {
-		return nil
-	}
-	if w, ok := f.meta.sources.watermark(); ok {
+	if w, ok := f.meta.sources.Watermark(); ok {
 		f.closeTo(floorMinute(w.Seconds()), r.Offset)
 	}
 	return nil
 }
 
-// closeTo closes every at up to and including last, as far as the limit of
-// rows allows.
+// closeTo closes every `at` not later than last that is still open, as far as
+// the limit of rows allows.
 func (f *Fold) closeTo(last, version int64) {
 	t := f.table
 	if last < 0 {
@@ -219,15 +217,15 @@ func (f *Fold) closeTo(last, version int64) {
 func (f *Fold) emit(at, version int64) int {
 	before := len(f.rows)
 	for _, s := range f.table.order {
-		for i := range f.plan.slots {
-			sl := &f.plan.slots[i]
-			if !sl.due(at) || s.sums[i] == (schemas.Totals{}) || max(0, sl.start(at)) < f.meta.completeFrom {
+		for i := range f.plan.spans {
+			sp := &f.plan.spans[i]
+			if !sp.due(at) || s.sums[i] == (schemas.Totals{}) || max(0, sp.start(at)) < f.meta.completeFrom {
 				continue
 			}
 			f.rows = append(f.rows, task.Row{
 				Topic: schemas.TopicRates, Schema: schemas.SchemaRate, Key: s.key,
 				Value: schemas.EncodeRate(&schemas.Rate{
-					Epoch: f.epoch, Series: s.id, Window: uint32(sl.window), Age: uint32(sl.age), At: at,
+					Epoch: f.epoch, Series: s.id, Window: uint32(sp.window), Age: uint32(sp.age), At: at,
 					Version: version, DClock: f.meta.dclock, Totals: s.sums[i],
 				}),
 			})
@@ -271,6 +269,9 @@ func (f *Fold) CompleteTo(schemas.Instant) schemas.Instant {
 	}
 	return schemas.Instant(f.meta.next-minute) * 1000
 }
+
+// Sources is how far each partition of events has been counted.
+func (f *Fold) Sources() []task.SourceStatus { return f.meta.sources.Status() }
 
 // DClock is the greatest D-clock of any pane applied, never beyond the
 // timestamp of the record that brought it.

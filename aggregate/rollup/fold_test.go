@@ -47,7 +47,7 @@ func (s *script) pane(source int32, minutes, version, sent, delivered int64) {
 		Epoch: 1, Source: source, Minute: noon + minutes*60, Tuple: bakery, Version: version,
 		DClock: schemas.Instant(s.clock * 1000),
 	}
-	p.Counts.Sent, p.Counts.Delivered[0] = sent, delivered
+	p.Counts.Sent, p.Counts.Outcomes[schemas.OutcomeDelivered][0] = sent, delivered
 	s.apply(paneRecord(s.offset, schemas.Instant(s.clock*1000), &p))
 }
 
@@ -94,7 +94,7 @@ type line struct{ window, at, sent, delivered, version int64 }
 func linesOf(rates []schemas.Rate) []line {
 	var out []line
 	for _, r := range rates {
-		out = append(out, line{int64(r.Window) / 60, (r.At - noon) / 60, r.Totals.Sent, r.Totals.Delivered, r.Version})
+		out = append(out, line{int64(r.Window) / 60, (r.At - noon) / 60, r.Totals.Sent, r.Totals.Outcomes[schemas.OutcomeDelivered], r.Version})
 	}
 	return out
 }
@@ -321,11 +321,11 @@ func TestApplyIgnoresAndRejects(t *testing.T) {
 		{"pane of another epoch", paneRecord(1, now, &other), ""},
 		{"progress of another epoch", progressRecord(1, now, &otherEpoch), ""},
 		{"progress of another stage", progressRecord(1, now, &otherStage), ""},
-		{"unknown schema", task.Record{Offset: 1, Schema: "Pane/9"}, reasonSchema},
-		{"pane that is none", task.Record{Offset: 1, Schema: schemas.SchemaPane, Value: []byte{0xff}}, reasonDecode},
-		{"progress that is none", task.Record{Offset: 1, Schema: schemas.SchemaProgress, Value: []byte{0xff}}, reasonDecode},
+		{"unknown schema", task.Record{Offset: 1, Schema: "Pane/9"}, schemas.ReasonSchema},
+		{"pane that is none", task.Record{Offset: 1, Schema: schemas.SchemaPane, Value: []byte{0xff}}, schemas.ReasonDecode},
+		{"progress that is none", task.Record{Offset: 1, Schema: schemas.SchemaProgress, Value: []byte{0xff}}, schemas.ReasonDecode},
 		{"a minute before 1970", paneRecord(1, now, &before1970), reasonMinute},
-		{"another number of sources", progressRecord(1, now, &changed), reasonSources},
+		{"another number of sources", progressRecord(1, now, &changed), task.ReasonSources},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -342,6 +342,11 @@ func TestApplyIgnoresAndRejects(t *testing.T) {
 				t.Errorf("error %v", err)
 			case c.reason != "" && (!errors.As(err, &reject) || reject.Reason != c.reason):
 				t.Errorf("error %v, want a rejection for %s", err, c.reason)
+			}
+			const remedy = "progress of stage message: 2 sources after 1 in one epoch: " +
+				"the topic it reads has another number of partitions; make the topics anew with the old number, and start anew"
+			if c.reason == task.ReasonSources && reject != nil && reject.Err.Error() != remedy {
+				t.Errorf("it says %q, want %q", reject.Err, remedy)
 			}
 			if string(appendMeta(nil, &f.meta)) != string(was) || len(st.rows) != 0 || f.Dirty() != 0 {
 				t.Error("it changed the state")

@@ -6,19 +6,10 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-func knownGrouping(g schemas.Grouping) bool {
-	switch g {
-	case schemas.GroupAccount, schemas.GroupChannel, schemas.GroupSender,
-		schemas.GroupCampaign, schemas.GroupCampaignVariant:
-		return true
-	}
-	return false
-}
-
 // seriesOf appends to dst the series of each grouping that a pane with this
-// tuple belongs to. A message without a campaign is in the series of campaign
-// ” (unattributed), as one without a sender in that of sender ”; a message
-// without a variant takes part in no comparison of variants.
+// tuple belongs to. A message without a campaign is in the series of the empty
+// campaign (unattributed), and one without a sender in that of the empty sender.
+// A message without a variant takes part in no comparison of variants.
 func seriesOf(dst []schemas.Series, groupings []schemas.Grouping, t *schemas.Tuple) []schemas.Series {
 	for _, g := range groupings {
 		s := schemas.Series{Account: t.Account, Grouping: g}

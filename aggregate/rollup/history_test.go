@@ -53,17 +53,20 @@ func smallConfig(maxRows int) Config {
 type historian struct {
 	rng     *rand.Rand
 	now     int64 // seconds
-	sources []source
+	sources []origin
 	seen    map[string]schemas.Pane // by key and version: equal version, equal value
 	tuples  []schemas.Tuple
 	log     []task.Record
 }
 
+// origin is how far a source partition has come.
+type origin struct{ nextOffset int64 }
+
 func randomLog(seed uint64, n int) []task.Record {
 	rng := rand.New(rand.NewPCG(seed, 0x70616e6573))
 	h := &historian{
 		rng: rng, now: 1_767_225_600 + rng.Int64N(86_400),
-		sources: make([]source, 1+rng.IntN(4)), seen: map[string]schemas.Pane{},
+		sources: make([]origin, 1+rng.IntN(4)), seen: map[string]schemas.Pane{},
 	}
 	pick := func(s ...string) string { return s[rng.IntN(len(s))] }
 	for range 1 + rng.IntN(6) {
@@ -128,10 +131,7 @@ func (h *historian) pane() {
 	p.Version = max(p.Version, 0)
 	if h.rng.IntN(8) > 0 { // else it has fallen to zero
 		p.Counts = schemas.Counts{
-			Sent: h.rng.Int64N(50), Delivered: h.histogram(40), Opened: h.histogram(30), Read: h.histogram(30),
-			Clicked: h.histogram(9), Replied: h.histogram(9), Engaged: h.histogram(9), OptedOut: h.histogram(3),
-			Failed: h.histogram(9), Withheld: h.histogram(2),
-			Failures: map[string]int64{schemas.FailOther: 1 + h.rng.Int64N(5)},
+			Sent: h.rng.Int64N(50), Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h.histogram(40), schemas.OutcomeOpened: h.histogram(30), schemas.OutcomeRead: h.histogram(30), schemas.OutcomeClicked: h.histogram(9), schemas.OutcomeReplied: h.histogram(9), schemas.OutcomeEngaged: h.histogram(9), schemas.OutcomeOptedOut: h.histogram(3), schemas.OutcomeFailed: h.histogram(9), schemas.OutcomeWithheld: h.histogram(2)}, Failures: map[string]int64{schemas.FailOther: 1 + h.rng.Int64N(5)},
 		}
 	}
 	id := fmt.Sprint(p.Epoch, p.Source, p.Minute, p.Tuple, p.Version)
@@ -265,7 +265,7 @@ func TestCrashAndReplay(t *testing.T) {
 }
 
 // checkTable checks that a is what a restart rebuilds, b (R3), and that its
-// sums are those of its cells (R2).
+// sums are those of its cohorts (R2).
 func checkTable(t *testing.T, seed uint64, a, b *table) {
 	t.Helper()
 	if a.next != b.next || len(a.order) != len(b.order) {
@@ -273,19 +273,19 @@ func checkTable(t *testing.T, seed uint64, a, b *table) {
 	}
 	for i, s := range a.order {
 		r := b.order[i]
-		if s.id != r.id || !slices.Equal(s.sums, r.sums) || !maps.EqualFunc(s.cells, r.cells, slices.Equal[cell]) {
+		if s.id != r.id || !slices.Equal(s.sums, r.sums) || !maps.EqualFunc(s.cohorts, r.cohorts, slices.Equal[cohort]) {
 			t.Fatalf("R3: seed %d: series %+v is not what a restart rebuilds:\n%+v\n%+v", seed, s.id, s, r)
 		}
-		sums := make([]schemas.Totals, len(a.plan.slots))
+		sums := make([]schemas.Totals, len(a.plan.spans))
 		for j := range sums {
-			for sent, c := range s.cells {
-				if sl := &a.plan.slots[j]; a.next != 0 && sl.holds(a.next, sent) {
-					addTo(&sums[j], &c[sl.ageIndex], 1)
+			for sent, c := range s.cohorts {
+				if sp := &a.plan.spans[j]; a.next != 0 && sp.holds(a.next, sent) {
+					addTo(&sums[j], &c[sp.ageIndex], 1)
 				}
 			}
 		}
 		if !slices.Equal(sums, s.sums) {
-			t.Fatalf("R2: seed %d: series %+v has sums %+v, its cells say %+v", seed, s.id, s.sums, sums)
+			t.Fatalf("R2: seed %d: series %+v has sums %+v, its cohorts say %+v", seed, s.id, s.sums, sums)
 		}
 	}
 }

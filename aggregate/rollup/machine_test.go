@@ -61,6 +61,50 @@ func TestMachineLosesNothing(t *testing.T) {
 	}
 }
 
+// The runtime can ask who holds the watermark, also after a restart.
+func TestSourcesOfAMachine(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	var want []task.SourceStatus
+	for i, p := range []*schemas.Progress{
+		nil,
+		{Epoch: 1, Stage: schemas.StageMessage, Source: 1, Sources: 2, NextOffset: 7, CompleteTo: 60_000},
+		{Epoch: 1, Stage: schemas.StageMessage, Source: 0, Sources: 2, NextOffset: 0, CompleteTo: 30_000},
+		nil,
+	} {
+		st, err := store.Open(store.Options{Dir: "rollup", FS: fs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		belongs, _ := st.Meta()
+		belongs.Epoch, belongs.Topic, belongs.Partitions, belongs.LogicVersion = 1, schemas.TopicPanes, 1, Logic
+		m, err := task.NewMachine(task.MachineConfig{
+			Stage: schemas.StageRollup, Belongs: belongs, NewFold: NewFold(Default()), Store: st, Emitter: &kept{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p != nil {
+			if want == nil {
+				want = make([]task.SourceStatus, p.Sources)
+			}
+			want[p.Source] = task.SourceStatus{Partition: p.Source, Heard: true, NextOffset: p.NextOffset, CompleteTo: p.CompleteTo}
+			if err := m.Apply(progressRecord(int64(i), 0, p)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := m.Sources(); !slices.Equal(got, want) {
+			t.Errorf("step %d: sources %+v, want %+v", i, got, want)
+		}
+		if _, err := m.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // runMachine opens the state and applies the log from where it stands, with
 // flushes and checkpoints now and then. It reports false after a crash.
 func runMachine(t *testing.T, cfg Config, log []task.Record, out *kept, fs vfs.FS, fault func() error, rng *rand.Rand) bool {

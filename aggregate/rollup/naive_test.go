@@ -37,8 +37,8 @@ func TestCohortAgainstNaiveRatio(t *testing.T) {
 		if !ok {
 			t.Fatal("beyond the horizon")
 		}
-		p.Counts.Delivered[b] += h.deliveries
-		p.Counts.OptedOut[b] += h.optOuts
+		p.Counts.Outcomes[schemas.OutcomeDelivered][b] += h.deliveries
+		p.Counts.Outcomes[schemas.OutcomeOptedOut][b] += h.optOuts
 	}
 	now := schemas.Instant((noon + 7200) * 1000)
 	rates := play(t, open(t, Default(), newMemory()), []task.Record{
@@ -58,14 +58,14 @@ func TestCohortAgainstNaiveRatio(t *testing.T) {
 		return schemas.Totals{}
 	}
 	soFar := find(86_400, 0)
-	truth := float64(soFar.OptedOut) / float64(soFar.Delivered)
-	if soFar.OptedOut != 36 || soFar.Delivered != 9700 || math.Abs(truth-0.0037) > 0.0001 {
-		t.Errorf("cohort so far: %d of %d = %.4f", soFar.OptedOut, soFar.Delivered, truth)
+	truth := float64(soFar.Outcomes[schemas.OutcomeOptedOut]) / float64(soFar.Outcomes[schemas.OutcomeDelivered])
+	if soFar.Outcomes[schemas.OutcomeOptedOut] != 36 || soFar.Outcomes[schemas.OutcomeDelivered] != 9700 || math.Abs(truth-0.0037) > 0.0001 {
+		t.Errorf("cohort so far: %d of %d = %.4f", soFar.Outcomes[schemas.OutcomeOptedOut], soFar.Outcomes[schemas.OutcomeDelivered], truth)
 	}
 	// At equal age it is the same kind of number at any time: comparable with
 	// every other campaign an hour after its launch.
-	if atHour := find(3600, 3600); atHour.OptedOut != 28 || atHour.Delivered != 9600 {
-		t.Errorf("cohort at 1h: %d of %d", atHour.OptedOut, atHour.Delivered)
+	if atHour := find(3600, 3600); atHour.Outcomes[schemas.OutcomeOptedOut] != 28 || atHour.Outcomes[schemas.OutcomeDelivered] != 9600 {
+		t.Errorf("cohort at 1h: %d of %d", atHour.Outcomes[schemas.OutcomeOptedOut], atHour.Outcomes[schemas.OutcomeDelivered])
 	}
 	if math.Abs(naive-0.08) > 0.0001 || naive < 20*truth {
 		t.Errorf("naive %.4f, truth %.4f: the example no longer shows anything", naive, truth)

@@ -2,10 +2,11 @@ package rollup
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/bits"
 
+	"github.com/bluetick/bluetick/internal/statecodec"
+	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -42,114 +43,52 @@ func appendPaneKey(b []byte, p *schemas.Pane) []byte {
 	for _, s := range [...]string{
 		t.Account, string(t.Channel), t.Sender, t.Country, t.Campaign, t.Template, t.Variant, t.Segment,
 	} {
-		b = binary.AppendUvarint(b, uint64(len(s)))
-		b = append(b, s...)
+		b = statecodec.AppendText(b, s)
 	}
 	return b
 }
 
-var (
-	errShort = errors.New("cut short")
-	errExtra = errors.New("bytes left over")
-	errRange = errors.New("value out of range")
-)
-
-// reader takes fields off a byte string; the first error sticks.
-type reader struct {
-	b   []byte
-	err error
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.fail(errShort)
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail(errShort)
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) take(n uint64) []byte {
-	if n > uint64(len(r.b)) {
-		r.fail(errShort)
-		return nil
-	}
-	v := r.b[:n]
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) text() string { return string(r.take(r.uvarint())) }
-
-func (r *reader) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-	r.b = nil
-}
-
-func (r *reader) end() error {
-	if r.err == nil && len(r.b) > 0 {
-		r.err = errExtra
-	}
-	return r.err
-}
-
 // decodePaneKey reads minute, source and tuple back.
 func decodePaneKey(b []byte) (schemas.Pane, error) {
-	r := reader{b: b}
-	head := r.take(1 + 8 + 4)
-	if r.err != nil || head[0] != prefixPane {
-		return schemas.Pane{}, fmt.Errorf("state: pane key: %w", errShort)
-	}
-	p := schemas.Pane{
-		Minute: int64(binary.BigEndian.Uint64(head[1:])),
-		Source: int32(binary.BigEndian.Uint32(head[9:])),
+	r := statecodec.NewReader(b)
+	r.Format(prefixPane)
+	var p schemas.Pane
+	if head := r.Take(8 + 4); head != nil {
+		p.Minute = int64(binary.BigEndian.Uint64(head))
+		p.Source = int32(binary.BigEndian.Uint32(head[8:]))
 	}
 	p.Tuple = schemas.Tuple{
-		Account: r.text(), Channel: schemas.Channel(r.text()), Sender: r.text(), Country: r.text(),
-		Campaign: r.text(), Template: r.text(), Variant: r.text(), Segment: r.text(),
+		Account: r.Text(), Channel: schemas.Channel(r.Text()), Sender: r.Text(), Country: r.Text(),
+		Campaign: r.Text(), Template: r.Text(), Variant: r.Text(), Segment: r.Text(),
 	}
-	if err := r.end(); err != nil {
-		return schemas.Pane{}, fmt.Errorf("state: pane key: %w", err)
+	if err := r.End(); err != nil {
+		return schemas.Pane{}, fmt.Errorf("read pane key: %w", err)
 	}
 	return p, nil
 }
 
-// histogramsOf lists the outcomes that rates count, in the order of the state.
-func histogramsOf(c *schemas.Counts) [9]*schemas.Histogram {
-	return [...]*schemas.Histogram{
-		&c.Delivered, &c.Opened, &c.Read, &c.Clicked, &c.Replied, &c.Engaged, &c.OptedOut, &c.Failed, &c.Withheld,
-	}
+// appendPane writes version and counts of p: what rates need of it and no more.
+func appendPane(b []byte, p *schemas.Pane) []byte {
+	b = statecodec.AppendUint(b, uint64(p.Version))
+	b = statecodec.AppendInt(b, p.Counts.Sent)
+	return appendHistograms(b, p.Counts.Outcomes[:])
 }
 
-// appendPane writes version and counts of p: what rates need of it and no more.
-// All buckets are kept, so that another choice of ages needs no rebuild. Each
-// histogram is a bit set of its non-zero buckets, and those: most are zero.
-func appendPane(b []byte, p *schemas.Pane) []byte {
-	b = binary.AppendUvarint(b, uint64(p.Version))
-	b = binary.AppendVarint(b, p.Counts.Sent)
-	for _, h := range histogramsOf(&p.Counts) {
+// appendHistograms writes the outcomes in their order. All buckets are kept, so
+// that another choice of ages needs no rebuild. Each histogram is a bit set of
+// its non-zero buckets, and those: most are zero.
+func appendHistograms(b []byte, hs []schemas.Histogram) []byte {
+	for o := range hs {
+		h := &hs[o]
 		var set uint64
 		for i, n := range h {
 			if n != 0 {
 				set |= 1 << i
 			}
 		}
-		b = binary.AppendUvarint(b, set)
+		b = statecodec.AppendUint(b, set)
 		for ; set != 0; set &= set - 1 {
-			b = binary.AppendVarint(b, h[bits.TrailingZeros64(set)])
+			b = statecodec.AppendInt(b, h[bits.TrailingZeros64(set)])
 		}
 	}
 	return b
@@ -157,26 +96,32 @@ func appendPane(b []byte, p *schemas.Pane) []byte {
 
 // decodePane reads version and counts into p.
 func decodePane(b []byte, p *schemas.Pane) error {
-	r := reader{b: b}
-	p.Version = int64(r.uvarint())
-	p.Counts = schemas.Counts{Sent: r.varint()}
+	r := statecodec.NewReader(b)
+	p.Version = int64(r.Uint())
+	p.Counts = schemas.Counts{Sent: r.Int()}
 	if p.Version < 0 {
-		r.fail(errRange)
+		r.Fail(statecodec.ErrRange)
 	}
-	for _, h := range histogramsOf(&p.Counts) {
-		set := r.uvarint()
-		if set >= 1<<len(h) {
-			r.fail(errRange)
-			break
-		}
-		for ; set != 0; set &= set - 1 {
-			h[bits.TrailingZeros64(set)] = r.varint()
-		}
-	}
-	if err := r.end(); err != nil {
-		return fmt.Errorf("state: pane: %w", err)
+	readHistograms(r, p.Counts.Outcomes[:])
+	if err := r.End(); err != nil {
+		return fmt.Errorf("read pane: %w", err)
 	}
 	return nil
+}
+
+// readHistograms reads what appendHistograms wrote.
+func readHistograms(r *statecodec.Reader, hs []schemas.Histogram) {
+	for o := range hs {
+		h := &hs[o]
+		set := r.Uint()
+		if set >= 1<<len(h) {
+			r.Fail(statecodec.ErrRange)
+			return
+		}
+		for ; set != 0; set &= set - 1 {
+			h[bits.TrailingZeros64(set)] = r.Int()
+		}
+	}
 }
 
 // meta is the part of the state that is one row.
@@ -188,42 +133,51 @@ type meta struct {
 	completeFrom int64
 	// next is the `at` that closes next; 0 before the first watermark.
 	next    int64
-	sources sources
+	sources task.Sources
 }
 
 func appendMeta(b []byte, m *meta) []byte {
 	b = append(b, metaFormat)
-	b = binary.AppendVarint(b, int64(m.dclock))
-	b = binary.AppendUvarint(b, uint64(m.completeFrom))
-	b = binary.AppendUvarint(b, uint64(m.next))
-	b = binary.AppendUvarint(b, uint64(len(m.sources.heard)))
-	for _, h := range m.sources.heard {
-		// An unheard source is 0, a heard one its next offset + 1.
-		b = binary.AppendUvarint(b, uint64(h.nextOffset+1))
-		b = binary.AppendVarint(b, int64(h.completeTo))
+	b = statecodec.AppendInt(b, int64(m.dclock))
+	b = statecodec.AppendUint(b, uint64(m.completeFrom))
+	b = statecodec.AppendUint(b, uint64(m.next))
+	status := m.sources.Status()
+	b = statecodec.AppendUint(b, uint64(len(status)))
+	for _, s := range status {
+		// A source that has not been heard is 0, a heard one its next offset + 1.
+		var next uint64
+		if s.Heard {
+			next = uint64(s.NextOffset + 1)
+		}
+		b = statecodec.AppendUint(b, next)
+		b = statecodec.AppendInt(b, int64(s.CompleteTo))
 	}
 	return b
 }
 
 func decodeMeta(b []byte) (meta, error) {
-	r := reader{b: b}
-	if format := r.take(1); r.err != nil || format[0] != metaFormat {
-		return meta{}, fmt.Errorf("state: meta: %w", errRange)
+	r := statecodec.NewReader(b)
+	r.Format(metaFormat)
+	m := meta{dclock: schemas.Instant(r.Int()), completeFrom: int64(r.Uint()), next: int64(r.Uint())}
+	n := r.Uint()
+	if m.completeFrom < 0 || m.completeFrom%minute != 0 || m.next < 0 || m.next%minute != 0 || n > task.MaxSources {
+		r.Fail(statecodec.ErrRange)
 	}
-	m := meta{dclock: schemas.Instant(r.varint()), completeFrom: int64(r.uvarint()), next: int64(r.uvarint())}
-	n := r.uvarint()
-	if m.completeFrom < 0 || m.completeFrom%minute != 0 || m.next < 0 || m.next%minute != 0 || n > maxSources {
-		r.fail(errRange)
-	}
-	for i := uint64(0); i < n && r.err == nil; i++ {
-		s := source{nextOffset: int64(r.uvarint()) - 1, completeTo: schemas.Instant(r.varint())}
-		if s.nextOffset < unheard {
-			r.fail(errRange)
+	var status []task.SourceStatus
+	for i := uint64(0); i < n && r.Err() == nil; i++ {
+		next := r.Uint()
+		s := task.SourceStatus{Heard: next > 0, CompleteTo: schemas.Instant(r.Int())}
+		if s.Heard {
+			s.NextOffset = int64(next - 1)
 		}
-		m.sources.heard = append(m.sources.heard, s)
+		if s.NextOffset < 0 {
+			r.Fail(statecodec.ErrRange)
+		}
+		status = append(status, s)
 	}
-	if err := r.end(); err != nil {
-		return meta{}, fmt.Errorf("state: meta: %w", err)
+	if err := r.End(); err != nil {
+		return meta{}, fmt.Errorf("read meta: %w", err)
 	}
+	m.sources = task.RestoreSources(status)
 	return m, nil
 }

@@ -3,8 +3,10 @@ package rollup
 import (
 	"bytes"
 	"math"
+	"slices"
 	"testing"
 
+	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -17,7 +19,8 @@ func fullPane() schemas.Pane {
 		},
 	}
 	p.Counts.Sent = 10
-	for i, h := range histogramsOf(&p.Counts) {
+	for i := range p.Counts.Outcomes {
+		h := &p.Counts.Outcomes[i]
 		h[i], h[11] = int64(i)+1, -int64(i)
 	}
 	return p
@@ -27,7 +30,7 @@ func TestPaneStateRoundTrip(t *testing.T) {
 	t.Parallel()
 	extreme := fullPane()
 	extreme.Version, extreme.Counts.Sent = math.MaxInt64, math.MaxInt64
-	extreme.Counts.Failed[0] = math.MinInt64
+	extreme.Counts.Outcomes[schemas.OutcomeFailed][0] = math.MinInt64
 	for name, want := range map[string]schemas.Pane{
 		"full": fullPane(), "extreme": extreme, "zero": {Minute: 60, Tuple: schemas.Tuple{Account: "a", Channel: "c"}},
 	} {
@@ -88,14 +91,16 @@ func TestPaneKeysOrderByMinute(t *testing.T) {
 func exampleMeta() meta {
 	return meta{
 		dclock: 1_767_225_600_123, completeFrom: 1_767_222_000, next: 1_767_225_660,
-		sources: sources{heard: []source{{7, 1_767_225_600_000}, {unheard, 0}, {0, -1}}},
+		sources: task.RestoreSources([]task.SourceStatus{
+			{Heard: true, NextOffset: 7, CompleteTo: 1_767_225_600_000}, {}, {Heard: true, CompleteTo: -1},
+		}),
 	}
 }
 
 func TestMetaRoundTrip(t *testing.T) {
 	t.Parallel()
 	far := exampleMeta()
-	far.sources.heard[0] = source{math.MaxInt64, math.MaxInt64}
+	far.sources = task.RestoreSources([]task.SourceStatus{{Heard: true, NextOffset: math.MaxInt64, CompleteTo: math.MaxInt64}})
 	for name, m := range map[string]meta{"example": exampleMeta(), "zero": {}, "far": far} {
 		b := appendMeta(nil, &m)
 		got, err := decodeMeta(b)
@@ -103,7 +108,7 @@ func TestMetaRoundTrip(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if !bytes.Equal(appendMeta(nil, &got), b) || got.next != m.next ||
-			got.dclock != m.dclock || got.completeFrom != m.completeFrom || len(got.sources.heard) != len(m.sources.heard) {
+			got.dclock != m.dclock || got.completeFrom != m.completeFrom || !slices.Equal(got.sources.Status(), m.sources.Status()) {
 			t.Errorf("%s: %+v, want %+v", name, got, m)
 		}
 	}

@@ -8,26 +8,26 @@ import (
 )
 
 // series is one line of rates: its cohorts, and the sum of those that lie in
-// each slot at the table's present `at`.
+// each span at the table's present `at`.
 type series struct {
 	id schemas.Series
 	// key is the Kafka key of its rows.
-	key   []byte
-	cells map[int64]cell
-	sums  []schemas.Totals
+	key     []byte
+	cohorts map[int64]cohort
+	sums    []schemas.Totals
 }
 
-// table is what of the state lies in memory: for each series its cells and the
-// running sums of every slot. It is derived wholly from the panes, the plan and
+// table is what of the state lies in memory: for each series its cohorts and the
+// running sums of every span. It is derived wholly from the panes, the plan and
 // next, so that a restart rebuilds it.
 //
-// The sums are integers moved by exact deltas: a cell that changes moves every
+// The sums are integers moved by exact deltas: a cohort that changes moves every
 // sum that holds its minute, a step of `at` adds the minute that comes of age
 // and takes away the one that leaves. Nothing is ever summed anew.
 type table struct {
 	plan *plan
 	// next is the `at` that closes next, the one the sums belong to; 0 before
-	// the first watermark, when there are cells and no sums.
+	// the first watermark, when there are cohorts and no sums.
 	next int64
 	byID map[schemas.Series]*series
 	// order is byID in key order.
@@ -40,7 +40,7 @@ func newTable(p *plan) *table { return &table{plan: p, byID: map[schemas.Series]
 func (t *table) oldest() int64 { return t.next - t.plan.reach }
 
 // add changes a cohort of a series by delta.
-func (t *table) add(id schemas.Series, sent int64, delta cell) {
+func (t *table) add(id schemas.Series, sent int64, delta cohort) {
 	if t.next != 0 && sent < t.oldest() {
 		return
 	}
@@ -48,10 +48,10 @@ func (t *table) add(id schemas.Series, sent int64, delta cell) {
 	if s == nil {
 		s = t.insert(id)
 	}
-	c := s.cells[sent]
+	c := s.cohorts[sent]
 	if c == nil {
-		c = make(cell, len(t.plan.ages))
-		s.cells[sent] = c
+		c = make(cohort, len(t.plan.ages))
+		s.cohorts[sent] = c
 	}
 	for i := range delta {
 		addTo(&c[i], &delta[i], 1)
@@ -63,8 +63,8 @@ func (t *table) add(id schemas.Series, sent int64, delta cell) {
 
 func (t *table) insert(id schemas.Series) *series {
 	s := &series{
-		id: id, key: []byte(id.Account), cells: map[int64]cell{},
-		sums: make([]schemas.Totals, len(t.plan.slots)),
+		id: id, key: []byte(id.Account), cohorts: map[int64]cohort{},
+		sums: make([]schemas.Totals, len(t.plan.spans)),
 	}
 	i, _ := slices.BinarySearchFunc(t.order, id, func(s *series, id schemas.Series) int { return compareSeries(s.id, id) })
 	t.order = slices.Insert(t.order, i, s)
@@ -72,18 +72,18 @@ func (t *table) insert(id schemas.Series) *series {
 	return s
 }
 
-func (t *table) addSums(s *series, sent int64, delta cell, sign int64) {
-	for i := range t.plan.slots {
-		if sl := &t.plan.slots[i]; sl.holds(t.next, sent) {
-			addTo(&s.sums[i], &delta[sl.ageIndex], sign)
+func (t *table) addSums(s *series, sent int64, delta cohort, sign int64) {
+	for i := range t.plan.spans {
+		if sp := &t.plan.spans[i]; sp.holds(t.next, sent) {
+			addTo(&s.sums[i], &delta[sp.ageIndex], sign)
 		}
 	}
 }
 
-// first is the earliest minute there is a cell of.
+// first is the earliest minute there is a cohort of.
 func (t *table) first() (sent int64, ok bool) {
 	for _, s := range t.order {
-		for m := range s.cells {
+		for m := range s.cohorts {
 			if !ok || m < sent {
 				sent, ok = m, true
 			}
@@ -92,12 +92,12 @@ func (t *table) first() (sent int64, ok bool) {
 	return sent, ok
 }
 
-// place sets the first `at`, which is at most a minute after the first cell, and
+// place sets the first `at`, which is at most a minute after the first cohort, and
 // computes its sums.
 func (t *table) place(at int64) {
 	t.next = at
 	for _, s := range t.order {
-		for m, c := range s.cells {
+		for m, c := range s.cohorts {
 			t.addSums(s, m, c, 1)
 		}
 	}
@@ -107,17 +107,17 @@ func (t *table) place(at int64) {
 func (t *table) step() {
 	at, gone := t.next, false
 	for _, s := range t.order {
-		for i := range t.plan.slots {
-			sl := &t.plan.slots[i]
-			if c := s.cells[sl.end(at)]; c != nil {
-				addTo(&s.sums[i], &c[sl.ageIndex], 1)
+		for i := range t.plan.spans {
+			sp := &t.plan.spans[i]
+			if c := s.cohorts[sp.end(at)]; c != nil {
+				addTo(&s.sums[i], &c[sp.ageIndex], 1)
 			}
-			if c := s.cells[sl.start(at)]; c != nil {
-				addTo(&s.sums[i], &c[sl.ageIndex], -1)
+			if c := s.cohorts[sp.start(at)]; c != nil {
+				addTo(&s.sums[i], &c[sp.ageIndex], -1)
 			}
 		}
-		delete(s.cells, t.oldest())
-		gone = gone || len(s.cells) == 0
+		delete(s.cohorts, t.oldest())
+		gone = gone || len(s.cohorts) == 0
 	}
 	t.next = at + minute
 	if gone {
@@ -125,32 +125,32 @@ func (t *table) step() {
 	}
 }
 
-// dropBefore takes away every cell with a minute before cutoff, out of the sums
+// dropBefore takes away every cohort with a minute before cutoff, out of the sums
 // too.
 func (t *table) dropBefore(cutoff int64) {
 	for _, s := range t.order {
-		for m, c := range s.cells {
+		for m, c := range s.cohorts {
 			if m >= cutoff {
 				continue
 			}
 			if t.next != 0 {
 				t.addSums(s, m, c, -1)
 			}
-			delete(s.cells, m)
+			delete(s.cohorts, m)
 		}
 	}
 	t.sweep()
 }
 
-// sweep removes the series that have no cell left.
+// sweep removes the series that have no cohort left.
 func (t *table) sweep() {
 	t.order = slices.DeleteFunc(t.order, func(s *series) bool {
-		if len(s.cells) > 0 {
+		if len(s.cohorts) > 0 {
 			return false
 		}
 		if invariant.Enabled {
 			zero := !slices.ContainsFunc(s.sums, func(sum schemas.Totals) bool { return sum != schemas.Totals{} })
-			invariant.Check(zero, "R2: %+v has no cells and sums %+v", s.id, s.sums)
+			invariant.Check(zero, "R2: %+v has no cohorts and sums %+v", s.id, s.sums)
 		}
 		delete(t.byID, s.id)
 		return true

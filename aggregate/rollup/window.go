@@ -19,10 +19,10 @@ func floorMinute(s int64) int64 {
 	return s - s%minute
 }
 
-// slot is one (window, age), in seconds. At `at` it covers the cohorts with a
+// span is one (window, age), in seconds. At `at` it covers the cohorts with a
 // send minute in [at-age-window, at-age): the younger edge is open, because the
 // minute that starts there is not yet age seconds old.
-type slot struct {
+type span struct {
 	window, age int64
 	// every is the distance between two `at` that are emitted.
 	every int64
@@ -30,18 +30,18 @@ type slot struct {
 	ageIndex int
 }
 
-func (s *slot) start(at int64) int64      { return at - s.age - s.window }
-func (s *slot) end(at int64) int64        { return at - s.age }
-func (s *slot) holds(at, sent int64) bool { return s.start(at) <= sent && sent < s.end(at) }
-func (s *slot) due(at int64) bool         { return at%s.every == 0 }
+func (s *span) start(at int64) int64      { return at - s.age - s.window }
+func (s *span) end(at int64) int64        { return at - s.age }
+func (s *span) holds(at, sent int64) bool { return s.start(at) <= sent && sent < s.end(at) }
+func (s *span) due(at int64) bool         { return at%s.every == 0 }
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // plan is a Config made ready for use; immutable.
 type plan struct {
 	groupings []schemas.Grouping
-	// slots are ordered by window, then age: the order of rows of one series.
-	slots []slot
+	// spans are ordered by window, then age: the order of rows of one series.
+	spans []span
 	// ages are the distinct ages in ascending order.
 	ages    []int64
 	reach   int64
@@ -56,25 +56,25 @@ func newPlan(c Config) *plan {
 	}
 	for _, w := range c.Windows {
 		for _, a := range w.Ages {
-			p.slots = append(p.slots, slot{window: seconds(w.Length), age: seconds(a), every: seconds(w.Every)})
+			p.spans = append(p.spans, span{window: seconds(w.Length), age: seconds(a), every: seconds(w.Every)})
 			p.ages = append(p.ages, seconds(a))
 		}
 	}
-	slices.SortFunc(p.slots, func(a, b slot) int { return cmp.Or(cmp.Compare(a.window, b.window), cmp.Compare(a.age, b.age)) })
+	slices.SortFunc(p.spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.window, b.window), cmp.Compare(a.age, b.age)) })
 	slices.Sort(p.ages)
 	p.ages = slices.Compact(p.ages)
-	for i := range p.slots {
-		p.slots[i].ageIndex, _ = slices.BinarySearch(p.ages, p.slots[i].age)
+	for i := range p.spans {
+		p.spans[i].ageIndex, _ = slices.BinarySearch(p.ages, p.spans[i].age)
 	}
 	return p
 }
 
-// cell holds what is known of the messages a series sent in one minute, at
+// cohort holds what is known of the messages a series sent in one minute, at
 // each of plan.ages.
-type cell []schemas.Totals
+type cohort []schemas.Totals
 
 // set makes dst the totals of c at each of the plan's ages.
-func (p *plan) set(dst cell, c *schemas.Counts) {
+func (p *plan) set(dst cohort, c *schemas.Counts) {
 	for i, age := range p.ages {
 		dst[i] = totalsAt(c, age)
 	}
@@ -83,28 +83,29 @@ func (p *plan) set(dst cell, c *schemas.Counts) {
 // totalsAt is what had become of the messages by the given age; age 0 means so
 // far. What a message was at send time it stays: Sent has no age.
 func totalsAt(c *schemas.Counts, age int64) schemas.Totals {
-	upto := func(h *schemas.Histogram) int64 {
+	t := schemas.Totals{Sent: c.Sent}
+	judge(t.Outcomes[:], c.Outcomes[:], age)
+	return t
+}
+
+// judge makes dst the outcomes hs at the given age.
+func judge(dst []int64, hs []schemas.Histogram, age int64) {
+	for o := range hs {
 		if age == 0 {
-			return h.Total()
+			dst[o] = hs[o].Total()
+		} else {
+			dst[o] = hs[o].Upto(age)
 		}
-		return h.Upto(age)
-	}
-	return schemas.Totals{
-		Sent: c.Sent, Delivered: upto(&c.Delivered), Opened: upto(&c.Opened), Read: upto(&c.Read),
-		Clicked: upto(&c.Clicked), Replied: upto(&c.Replied), Engaged: upto(&c.Engaged),
-		OptedOut: upto(&c.OptedOut), Failed: upto(&c.Failed), Withheld: upto(&c.Withheld),
 	}
 }
 
 func addTo(dst, src *schemas.Totals, sign int64) {
 	dst.Sent += sign * src.Sent
-	dst.Delivered += sign * src.Delivered
-	dst.Opened += sign * src.Opened
-	dst.Read += sign * src.Read
-	dst.Clicked += sign * src.Clicked
-	dst.Replied += sign * src.Replied
-	dst.Engaged += sign * src.Engaged
-	dst.OptedOut += sign * src.OptedOut
-	dst.Failed += sign * src.Failed
-	dst.Withheld += sign * src.Withheld
+	addOutcomes(dst.Outcomes[:], src.Outcomes[:], sign)
+}
+
+func addOutcomes(dst, src []int64, sign int64) {
+	for o, n := range src {
+		dst[o] += sign * n
+	}
 }

@@ -42,7 +42,7 @@ func TestSlotHolds(t *testing.T) {
 		{"1h so far: oldest", 3600, 0, at - 3600, true},
 		{"1h so far: older", 3600, 0, at - 3660, false},
 	} {
-		s := slot{window: c.window, age: c.age, every: 60}
+		s := span{window: c.window, age: c.age, every: 60}
 		if got := s.holds(at, c.sent); got != c.want {
 			t.Errorf("%s: holds = %t", c.name, got)
 		}
@@ -51,7 +51,7 @@ func TestSlotHolds(t *testing.T) {
 
 func TestSlotDue(t *testing.T) {
 	t.Parallel()
-	quarter := slot{every: 900}
+	quarter := span{every: 900}
 	for at, want := range map[int64]bool{0: true, 60: false, 840: false, 900: true, 960: false, 86_400: true} {
 		if quarter.due(at) != want {
 			t.Errorf("every 15m: due(%d) = %t", at, !want)
@@ -62,9 +62,9 @@ func TestSlotDue(t *testing.T) {
 func TestTotalsAt(t *testing.T) {
 	t.Parallel()
 	c := schemas.Counts{Sent: 10}
-	c.Delivered = schemas.Histogram{5, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0}
+	c.Outcomes[schemas.OutcomeDelivered] = schemas.Histogram{5, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0}
 	// One failed at once and recovered between 30m and 1h.
-	c.Failed = schemas.Histogram{2, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0}
+	c.Outcomes[schemas.OutcomeFailed] = schemas.Histogram{2, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0}
 	for _, w := range []struct {
 		name                   string
 		age, delivered, failed int64
@@ -77,7 +77,7 @@ func TestTotalsAt(t *testing.T) {
 		{"horizon", schemas.HorizonSeconds, 8, 1},
 	} {
 		got := totalsAt(&c, w.age)
-		if want := (schemas.Totals{Sent: 10, Delivered: w.delivered, Failed: w.failed}); got != want {
+		if want := (schemas.Totals{Sent: 10, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: w.delivered, schemas.OutcomeFailed: w.failed}}); got != want {
 			t.Errorf("%s: %+v, want %+v", w.name, got, want)
 		}
 	}
@@ -87,11 +87,12 @@ func TestTotalsAt(t *testing.T) {
 func TestTotalsKeepOutcomesApart(t *testing.T) {
 	t.Parallel()
 	c := schemas.Counts{Sent: 1}
-	for i, h := range histogramsOf(&c) {
+	for i := range c.Outcomes {
+		h := &c.Outcomes[i]
 		h[i] = int64(i) + 2
 	}
 	want := schemas.Totals{
-		Sent: 1, Delivered: 2, Opened: 3, Read: 4, Clicked: 5, Replied: 6, Engaged: 7, OptedOut: 8, Failed: 9, Withheld: 10,
+		Sent: 1, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 2, schemas.OutcomeOpened: 3, schemas.OutcomeRead: 4, schemas.OutcomeClicked: 5, schemas.OutcomeReplied: 6, schemas.OutcomeEngaged: 7, schemas.OutcomeOptedOut: 8, schemas.OutcomeFailed: 9, schemas.OutcomeWithheld: 10},
 	}
 	got := totalsAt(&c, 0)
 	if got != want {
@@ -115,14 +116,14 @@ func TestPlanOrder(t *testing.T) {
 		t.Errorf("ages %v, want %v", p.ages, want)
 	}
 	var got [][2]int64
-	for _, s := range p.slots {
+	for _, s := range p.spans {
 		got = append(got, [2]int64{s.window, s.age})
 		if p.ages[s.ageIndex] != s.age {
-			t.Errorf("slot %+v points at age %d", s, p.ages[s.ageIndex])
+			t.Errorf("span %+v points at age %d", s, p.ages[s.ageIndex])
 		}
 	}
 	if want := [][2]int64{{60, 60}, {60, 300}, {240, 0}, {240, 60}, {900, 0}, {900, 300}}; !slices.Equal(got, want) {
-		t.Errorf("slots %v, want %v", got, want)
+		t.Errorf("spans %v, want %v", got, want)
 	}
 	if p.reach != 1200 || p.keep != 1200+86_400 {
 		t.Errorf("reach %d, keep %d", p.reach, p.keep)

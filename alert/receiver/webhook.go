@@ -35,24 +35,25 @@ const (
 	secretPrefix                      = "whsec_"
 )
 
-// WebhookConfig describes one HTTP receiver.
+// WebhookConfig describes one HTTP receiver: an entry of alerts.webhooks in the
+// operator's file.
 type WebhookConfig struct {
 	// Name in metrics and dead letters.
-	Name string
+	Name string `yaml:"name"`
 	// URL to post to; never logged.
-	URL string
+	URL string `yaml:"url"`
 	// Secret is "whsec_" and 24 to 64 bytes in base64; never logged.
-	Secret string
+	Secret string `yaml:"secret"`
 	// Timeout of one attempt; zero means DefaultTimeout.
-	Timeout time.Duration
+	Timeout time.Duration `yaml:"-"`
 	// Attempts in all; zero means DefaultAttempts.
-	Attempts int
+	Attempts int `yaml:"-"`
 	// Backoff is the longest first pause, doubled each time; zero means
 	// DefaultBackoff.
-	Backoff time.Duration
+	Backoff time.Duration `yaml:"-"`
 }
 
-// Validate returns all mistakes at once.
+// Validate returns all mistakes at once, without the name of the webhook.
 func (c WebhookConfig) Validate() error {
 	var errs []error
 	if c.Name == "" {
@@ -62,7 +63,9 @@ func (c WebhookConfig) Validate() error {
 		errs = append(errs, errors.New("url: want http:// or https:// and a host"))
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(c.Secret, secretPrefix))
-	if !strings.HasPrefix(c.Secret, secretPrefix) || err != nil || len(key) < leastSecretBytes || len(key) > mostSecretBytes {
+	if c.Secret == "" {
+		errs = append(errs, errors.New("secret: none given; make one with: echo whsec_$(openssl rand -base64 32)"))
+	} else if !strings.HasPrefix(c.Secret, secretPrefix) || err != nil || len(key) < leastSecretBytes || len(key) > mostSecretBytes {
 		errs = append(errs, fmt.Errorf("secret: want %s and %d to %d bytes in base64", secretPrefix, leastSecretBytes, mostSecretBytes))
 	}
 	if c.Timeout < 0 || c.Timeout > time.Minute {
@@ -74,10 +77,7 @@ func (c WebhookConfig) Validate() error {
 	if c.Backoff < 0 || c.Backoff > maxPause {
 		errs = append(errs, fmt.Errorf("backoff %s: want 0 (default) to %s", c.Backoff, maxPause))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("webhook %q: %w", c.Name, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Webhook posts notifications as JSON, signed as Standard Webhooks
@@ -95,7 +95,7 @@ type Webhook struct {
 // the process runs on a virtual one.
 func NewWebhook(cfg WebhookConfig, wall func() time.Time) (*Webhook, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("webhook %q: %w", cfg.Name, err)
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout

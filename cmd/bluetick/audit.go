@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/audit"
+	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
 // auditCmd compares panes with v_messages.
@@ -28,9 +31,12 @@ Works while bluetick runs on the data folder and when it does not.`
 // Run executes the command.
 func (c *auditCmd) Run(ctx context.Context) error {
 	var report audit.Report
-	err := c.asking(ctx, func(conn driver.Conn) (err error) {
-		report, err = audit.Run(ctx, conn, wall())
-		return remedy(err)
+	err := c.asking(ctx, func(conn driver.Conn) error {
+		days, err := clickhouse.TTLDays(ctx, conn, "events")
+		if err == nil {
+			report, err = audit.Run(ctx, conn, days, pipeline.Wall())
+		}
+		return pipeline.Remedy(err)
 	})
 	if err != nil {
 		return err
@@ -40,7 +46,7 @@ func (c *auditCmd) Run(ctx context.Context) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(report)
 	} else {
-		printAudit(&report)
+		printAudit(os.Stdout, &report)
 	}
 	if err == nil && report.Differences > 0 {
 		err = errQuiet
@@ -48,10 +54,10 @@ func (c *auditCmd) Run(ctx context.Context) error {
 	return err
 }
 
-func printAudit(r *audit.Report) {
+func printAudit(w io.Writer, r *audit.Report) {
 	for _, d := range r.Examples {
-		fmt.Println(d)
+		fmt.Fprintln(w, d)
 	}
-	fmt.Printf("audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
+	fmt.Fprintf(w, "audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
 		r.Differences, r.Compared, r.Epoch, r.LeftOut, r.Relapsed, r.Expired)
 }

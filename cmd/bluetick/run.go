@@ -2,21 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
-	"github.com/bluetick/bluetick/internal/clock"
-	"github.com/bluetick/bluetick/internal/config"
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 )
-
-// wall is the real clock: timers, time-outs, signatures.
-func wall() time.Time { return time.Now() }
-
-// wallTimes is the clock of every command but the demo.
-func wallTimes() times {
-	return times{now: wall, settling: func() time.Duration { return clock.Settling(1) }, speed: func() float64 { return 1 }}
-}
 
 // runCmd is the single-machine product.
 type runCmd struct {
@@ -36,51 +25,16 @@ With --kafka-brokers and --clickhouse-dsn it uses those servers instead.`
 
 // Run executes the command.
 func (c *runCmd) Run(ctx context.Context) error {
-	return c.role(ctx, nil, (*process).startLine)
+	return c.role(ctx, pipeline.Line())
 }
 
-// role loads the configuration, checks what the role needs, starts it and
-// serves until ctx ends.
-func (s *settings) role(ctx context.Context, needs func(*config.Config) error, start func(*process, context.Context) error) error {
+// role loads the configuration and does what the role says until ctx ends.
+func (s *settings) role(ctx context.Context, r pipeline.Role) error {
 	cfg, err := s.load()
 	if err != nil {
 		return err
 	}
-	if needs != nil {
-		if err := needs(&cfg); err != nil {
-			return err
-		}
-	}
-	log, err := logger(&cfg)
-	if err != nil {
-		return err
-	}
-	p, err := newProcess(cfg, log, wallTimes())
-	if err != nil {
-		return err
-	}
-	if err := start(p, ctx); err != nil {
-		return p.fail(err)
-	}
-	if err := p.announce(); err != nil {
-		return p.fail(err)
-	}
-	return p.wait(ctx)
-}
-
-func needsKafka(cfg *config.Config) error {
-	if cfg.EmbeddedKafka() {
-		return errors.New("one role alone needs Kafka servers: give --kafka-brokers (or kafka.brokers in the file); everything in one process is `bluetick run`")
-	}
-	return nil
-}
-
-func needsServers(cfg *config.Config) error {
-	var err error
-	if cfg.EmbeddedClickHouse() {
-		err = errors.New("the sink alone needs a ClickHouse server: give --clickhouse-dsn (or clickhouse.dsn in the file)")
-	}
-	return errors.Join(needsKafka(cfg), err)
+	return r.Run(ctx, cfg)
 }
 
 type ingestCmd struct{ settings }
@@ -96,19 +50,7 @@ lost, so run as many as you like behind a balancer, all with the same pepper.
 
 // Run executes the command.
 func (c *ingestCmd) Run(ctx context.Context) error {
-	return c.role(ctx, needsKafkaAndPepper, func(p *process, ctx context.Context) error {
-		return inOrder(ctx, p.openKafka, p.startIngest)
-	})
-}
-
-// needsKafkaAndPepper: several ingesters must give a contact the same pseudonym,
-// so the pepper cannot be each one's own.
-func needsKafkaAndPepper(cfg *config.Config) error {
-	var err error
-	if cfg.Pepper == "" {
-		err = errors.New("ingest alone needs a pepper, the same for every ingester: give --pepper, BLUETICK_PEPPER or pepper in the file of --config (make one: openssl rand -hex 32; that of a data folder is in its pepper.secret)")
-	}
-	return errors.Join(needsKafka(cfg), err)
+	return c.role(ctx, pipeline.Ingest())
 }
 
 type aggregateCmd struct{ settings }
@@ -125,9 +67,7 @@ only repeat its work.
 
 // Run executes the command.
 func (c *aggregateCmd) Run(ctx context.Context) error {
-	return c.role(ctx, needsKafka, func(p *process, ctx context.Context) error {
-		return inOrder(ctx, p.openKafka, p.startRollup, p.startMessage)
-	})
+	return c.role(ctx, pipeline.Aggregate())
 }
 
 type sinkCmd struct{ settings }
@@ -143,9 +83,7 @@ and its data folder may be lost.
 
 // Run executes the command.
 func (c *sinkCmd) Run(ctx context.Context) error {
-	return c.role(ctx, needsServers, func(p *process, ctx context.Context) error {
-		return inOrder(ctx, p.openKafka, p.openClickHouse, p.startSink)
-	})
+	return c.role(ctx, pipeline.Sink())
 }
 
 type alertCmd struct{ settings }
@@ -161,21 +99,7 @@ that survives the process. One process owns all partitions.
 
 // Run executes the command.
 func (c *alertCmd) Run(ctx context.Context) error {
-	return c.role(ctx, needsKafka, func(p *process, ctx context.Context) error {
-		return inOrder(ctx, p.openKafka, p.startAlert)
-	})
-}
-
-func inOrder(ctx context.Context, steps ...func(context.Context) error) error {
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return errors.New("stopped while starting")
-		}
-	}
-	return nil
+	return c.role(ctx, pipeline.Alert())
 }
 
 type topicsCmd struct{ settings }
@@ -194,9 +118,6 @@ kafka.partitions and kafka.replication_factor in the file of --config.
 func (c *topicsCmd) Run(ctx context.Context) error {
 	cfg, err := c.loadToAsk()
 	if err != nil {
-		return err
-	}
-	if err := needsKafka(&cfg); err != nil {
 		return err
 	}
 	return printTopics(ctx, &cfg)
@@ -218,18 +139,7 @@ func (c *migrateCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if cfg.EmbeddedClickHouse() {
-		return errors.New("the embedded ClickHouse is migrated at every start; for a server give --clickhouse-dsn")
-	}
-	opts, err := serverOptions(&cfg)
-	if err != nil {
-		return err
-	}
-	log, err := logger(&cfg)
-	if err != nil {
-		return err
-	}
-	applied, err := migrate(ctx, &cfg, log, opts, wall())
+	applied, err := pipeline.Migrate(ctx, &cfg)
 	for _, name := range applied {
 		fmt.Println("applied", name)
 	}

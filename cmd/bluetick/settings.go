@@ -1,14 +1,14 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"log/slog"
+	"context"
 	"os"
 	"time"
 
-	"github.com/bluetick/bluetick/internal/config"
-	"github.com/bluetick/bluetick/internal/obs"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
+	"github.com/bluetick/bluetick/ingest"
 )
 
 // settings are the flags every command shares. A flag that is not given leaves
@@ -38,19 +38,19 @@ type settings struct {
 }
 
 // load reads the file, lays the flags over it, resolves secrets and validates.
-func (s *settings) load() (config.Config, error) {
+func (s *settings) load() (pipeline.Config, error) {
 	c, err := s.over()
 	if err != nil {
-		return config.Config{}, err
+		return pipeline.Config{}, err
 	}
 	return finish(c)
 }
 
 // over reads the file and lays the flags over it.
-func (s *settings) over() (config.Config, error) {
-	c, err := config.Load(s.Config)
+func (s *settings) over() (pipeline.Config, error) {
+	c, err := pipeline.Load(s.Config)
 	if err != nil {
-		return config.Config{}, err
+		return pipeline.Config{}, err
 	}
 	for _, f := range []struct {
 		from string
@@ -78,44 +78,37 @@ func (s *settings) over() (config.Config, error) {
 		c.StartTimeout = s.StartTimeout
 	}
 	if s.MetaAppSecret != "" {
-		c.Sources = append(c.Sources, config.Source{
+		c.Sources = append(c.Sources, ingest.Source{
 			Name: "main", Provider: "meta", Secrets: []string{s.MetaAppSecret}, VerifyToken: s.MetaVerifyToken,
 		})
 	}
 	return c, nil
 }
 
-// loadToAsk is load for commands that only ask the servers something: they need
-// none of the secrets of sources and receivers, so a terminal need not have them.
-func (s *settings) loadToAsk() (config.Config, error) {
+// loadToAsk is load for commands that only ask the servers something.
+func (s *settings) loadToAsk() (pipeline.Config, error) {
 	c, err := s.over()
 	if err != nil {
-		return config.Config{}, err
+		return pipeline.Config{}, err
 	}
-	c.Sources, c.Alerts.Webhooks, c.Pepper = nil, nil, ""
-	if c.Log.Level == "info" {
-		c.Log.Level = "warn" // state changes of an engine opened to be asked are no news
-	}
+	c.ForAsking()
 	return finish(c)
 }
 
 // finish resolves secrets and validates.
-func finish(c config.Config) (config.Config, error) {
-	if err := c.Resolve(os.Getenv); err != nil {
-		return config.Config{}, fmt.Errorf("configuration: %w", err)
-	}
-	err := c.Validate()
-	if !c.EmbeddedClickHouse() {
-		_, badDSN := serverOptions(&c)
-		err = errors.Join(err, badDSN)
-	}
-	if err != nil {
-		return config.Config{}, fmt.Errorf("configuration: %w", err)
+func finish(c pipeline.Config) (pipeline.Config, error) {
+	if err := c.Finish(os.Getenv); err != nil {
+		return pipeline.Config{}, err
 	}
 	return c, nil
 }
 
-// logger writes to standard error: standard output is for answers.
-func logger(c *config.Config) (*slog.Logger, error) {
-	return obs.NewLogger(os.Stderr, c.Log.Level, c.Log.Format)
+// asking opens ClickHouse for one question: the server of the DSN, the process
+// that runs on the data folder, or the data itself.
+func (s *settings) asking(ctx context.Context, question func(driver.Conn) error) error {
+	cfg, err := s.loadToAsk()
+	if err != nil {
+		return err
+	}
+	return pipeline.Ask(ctx, &cfg, question)
 }

@@ -13,9 +13,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/bluetick/bluetick/alert"
-	"github.com/bluetick/bluetick/internal/config"
 )
 
 func TestFlagsOverFileOverDefaults(t *testing.T) {
@@ -23,13 +20,21 @@ func TestFlagsOverFileOverDefaults(t *testing.T) {
 	if err := os.WriteFile(file, []byte("ingest: {listen: '127.0.0.1:1111'}\nmetrics: {listen: '127.0.0.1:2222'}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := settings{Config: file, IngestListen: "127.0.0.1:3333", MetaAppSecret: "s", MetaVerifyToken: "t"}
+	s := settings{
+		Config: file, IngestListen: "127.0.0.1:3333", MetaAppSecret: "s", MetaVerifyToken: "t",
+		Pepper: "p", StartTimeout: time.Second, Data: "elsewhere", KafkaListen: "127.0.0.1:4444", ChdbLib: "lib.so",
+		LogLevel: "debug", LogFormat: "json", KafkaBrokers: []string{"k:9092"}, ClickhouseDSN: "clickhouse://h:9000",
+	}
 	c, err := s.load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Ingest.Listen != "127.0.0.1:3333" || c.Metrics.Listen != "127.0.0.1:2222" || c.ClickHouse.Listen != "127.0.0.1:8123" {
 		t.Errorf("ingest %s, metrics %s, clickhouse %s", c.Ingest.Listen, c.Metrics.Listen, c.ClickHouse.Listen)
+	}
+	if c.Pepper != "p" || c.StartTimeout != time.Second || c.Data != "elsewhere" || c.Kafka.Listen != "127.0.0.1:4444" ||
+		c.ClickHouse.Library != "lib.so" || c.Log.Level != "debug" || c.Log.Format != "json" || c.Kafka.Embedded() || c.ClickHouse.Embedded() {
+		t.Errorf("a flag has no effect: %+v", c)
 	}
 	if len(c.Sources) != 1 || c.Sources[0].Name != "main" || c.Sources[0].VerifyToken != "t" {
 		t.Errorf("sources %+v", c.Sources)
@@ -178,40 +183,31 @@ func TestAskingNeedsNoSecretOfASource(t *testing.T) {
 	}
 }
 
-func TestOperatorsRulesReplaceTheBuiltIn(t *testing.T) {
-	load := func(text string) config.Alerts {
-		t.Helper()
-		file := filepath.Join(t.TempDir(), "bluetick.yaml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+func TestDemoRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		cmd  demoCmd
+		want string
+	}{
+		"too short":       {demoCmd{For: 20 * time.Second, Scale: 1}, "at least 55s"},
+		"nothing to send": {demoCmd{}, "--scale"},
+		"servers":         {demoCmd{Scale: 1, settings: settings{KafkaBrokers: []string{"x:1"}}}, "bluetick run"},
+		"a server":        {demoCmd{Scale: 1, settings: settings{ClickhouseDSN: "clickhouse://h:9000"}}, "bluetick run"},
+	} {
+		if err := c.cmd.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
 		}
-		c, err := config.Load(file)
-		if err != nil {
-			t.Fatal(err)
+	}
+	if err := (&demoCmd{For: 55 * time.Second, Scale: 1}).Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestQuietWhenOnlyAsking: the engine opened for one question does not tell of it.
+func TestQuietWhenOnlyAsking(t *testing.T) {
+	for given, want := range map[string]string{"": "warn", "info": "warn", "debug": "debug", "error": "error"} {
+		c, err := (&settings{LogLevel: given}).loadToAsk()
+		if err != nil || c.Log.Level != want {
+			t.Errorf("log level %q: %s, %v; want %s", given, c.Log.Level, err, want)
 		}
-		return c.Alerts
-	}
-	own := load(`
-alerts:
-  rules:
-    - name: opens
-      metric: open_rate
-      wrong: below
-      groupings: [campaign]
-      tiers: [{age: 24h, severity: info, benchmark: baseline}]
-      false_alarms: 2 per account per 30d
-`)
-	rules, err := alertRules(&own)
-	if err != nil || len(rules) != 1 || rules[0].Name != "opens" || rules[0].FalseAlarms.Count != 2 {
-		t.Errorf("own rules: %+v, %v", rules, err)
-	}
-	bad := load("alerts: {rules: [{name: opens, wrnog: below}]}")
-	if _, err := alertRules(&bad); err == nil || !strings.Contains(err.Error(), "alerts.rules") || !strings.Contains(err.Error(), "wrnog") {
-		t.Errorf("a misspelt rule: %v", err)
-	}
-	builtIn := load("alerts: {false_alarms: 3 per account per 30d}")
-	rules, err = alertRules(&builtIn)
-	if err != nil || len(rules) != len(alert.Default()) || rules[0].FalseAlarms.Count != 3 {
-		t.Errorf("built-in rules: %+v, %v", rules, err)
 	}
 }

@@ -2,29 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
 
-	"github.com/bluetick/bluetick/internal/config"
+	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
+	"github.com/bluetick/bluetick/internal/topics"
 )
 
 // printTopics creates what is missing and prints what is there.
-func printTopics(ctx context.Context, cfg *config.Config) error {
-	log, err := logger(cfg)
-	if err != nil {
-		return err
-	}
-	admin, err := kafkaAdmin(cfg.Kafka.Brokers)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	report, err := ensureTopics(ctx, cfg, log, admin, cfg.Kafka.Brokers)
+func printTopics(ctx context.Context, cfg *pipeline.Config) error {
+	report, err := pipeline.Topics(ctx, cfg)
 	if len(report.Topics) == 0 {
 		return err
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	return errors.Join(err, writeTopics(os.Stdout, report))
+}
+
+func writeTopics(out io.Writer, report topics.Report) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "topic\tpartitions\treplicas\tstate")
 	for _, t := range report.Topics {
 		state := "there"
@@ -33,8 +31,5 @@ func printTopics(ctx context.Context, cfg *config.Config) error {
 		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", t.Name, t.Partitions, t.Replicas, state)
 	}
-	if flushErr := w.Flush(); flushErr != nil && err == nil {
-		err = flushErr
-	}
-	return err
+	return w.Flush()
 }

@@ -32,12 +32,12 @@ func CompileCampaignPattern(expr string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// callback reads the data a sender attached to its message: a JSON object of
+// Callback reads the data a sender attached to its message: a JSON object of
 // strings and numbers, or k=v;k=v. The five names of dimensions are exact, all
 // others go to the free map. Any other text is a campaign only if the source's
 // pattern matches it: many senders put an id per message there.
-func (d *decoder) callback(e *schemas.Event, v *fastjson.Value) {
-	s := strings.TrimSpace(text(v))
+func (d *Decoder) Callback(e *schemas.Event, data string) {
+	s := strings.TrimSpace(data)
 	if s == "" || len(s) > maxCallback {
 		return
 	}
@@ -56,9 +56,9 @@ func (d *decoder) callback(e *schemas.Event, v *fastjson.Value) {
 	boundExtra(e)
 }
 
-func (d *decoder) callbackObject(e *schemas.Event, s string) {
-	p := d.parsers.Get()
-	defer d.parsers.Put(p)
+func (d *Decoder) callbackObject(e *schemas.Event, s string) {
+	p := d.dialect.parsers.Get()
+	defer d.dialect.parsers.Put(p)
 	v, err := p.Parse(s)
 	if err != nil {
 		return
@@ -68,13 +68,13 @@ func (d *decoder) callbackObject(e *schemas.Event, s string) {
 		return
 	}
 	o.Visit(func(key []byte, v *fastjson.Value) {
-		d.dimension(e, string(key), text(v))
+		d.dimension(e, string(key), JSONText(v))
 	})
 }
 
 // dimension sets one value under its name; the first of several holds.
-func (d *decoder) dimension(e *schemas.Event, name, value string) {
-	value = d.public(value, maxValue)
+func (d *Decoder) dimension(e *schemas.Event, name, value string) {
+	value = d.Public(value, MaxValue)
 	if value == "" {
 		return
 	}
@@ -85,7 +85,7 @@ func (d *decoder) dimension(e *schemas.Event, name, value string) {
 		}
 		return
 	}
-	if name = d.public(name, maxName); name == "" {
+	if name = d.Public(name, MaxName); name == "" {
 		return
 	}
 	if e.Extra == nil {
@@ -155,5 +155,5 @@ func pairName(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= maxName
+	return s != "" && len(s) <= MaxName
 }

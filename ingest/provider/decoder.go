@@ -8,177 +8,187 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// decoder is the decoding of one body. It is used by one goroutine.
-type decoder struct {
-	in      *Input
-	res     Result
-	person  *person
-	parsers *fastjson.ParserPool // for JSON inside strings
-	items   int
-	// full is set once maxItems is reached.
+// Dialect is what the general half of decoding must know of a provider. Make one
+// for each provider and keep it: it holds buffers for use again. It is safe for
+// concurrent use; its fields are immutable.
+type Dialect struct {
+	// Provider is the provider's name.
+	Provider string
+	// Channel is the medium of its messages. A provider of several sets
+	// Decoder.Channel for each item.
+	Channel schemas.Channel
+	// Revision is raised whenever decoding says something else of the same bytes.
+	Revision uint8
+	// IDMarks are beginnings by which message ids of this provider, of whatever
+	// message, are known. A text that holds one never leaves.
+	IDMarks []string
+
+	parsers fastjson.ParserPool // for JSON inside strings
+}
+
+// Decoder is the decoding of one request. It is used by one goroutine.
+type Decoder struct {
+	// These apply to every event until the provider sets them again.
+	Channel         schemas.Channel
+	Account, Sender string
+	// Person is who the present item names.
+	Person *Person
+
+	dialect    *Dialect
+	in         *Input
+	receivedAt schemas.Instant
+	res        Result
+	items      int
+	// full is set once MaxItems is reached.
 	full bool
-	// What holds for every item of the present change.
-	account, sender string
-	contacts        contacts
-	// pointer is the JSON pointer of the present change.
-	pointer string
-	// fallback is the time of items that carry none.
-	fallback schemas.Instant
 }
 
-// item is one status, message, preference or the like, and where it stands.
-type item struct {
-	v     *fastjson.Value
-	array string
-	index int
-}
-
-func (d *decoder) where(it item) string {
-	if it.array == "" {
-		return d.pointer
-	}
-	return fmt.Sprintf("%s/value/%s/%d", d.pointer, it.array, it.index)
-}
-
-// each calls f for every object of the array of that name in value.
-func (d *decoder) each(value *fastjson.Value, array string, f func(item)) {
-	for i, v := range value.GetArray(array) {
-		it := item{v: v, array: array, index: i}
-		if !d.admit(d.pointer) {
-			return
-		}
-		if !object(v) {
-			d.letter(it, ReasonBadItem, "the item is no object")
-			continue
-		}
-		d.person.reset()
-		f(it)
+// NewDecoder begins the decoding of r.
+func (d *Dialect) NewDecoder(r *Request, in *Input) *Decoder {
+	return &Decoder{
+		dialect: d, in: in, receivedAt: r.ReceivedAt, Channel: d.Channel,
+		Person: newPerson(in.Pepper, d.IDMarks),
 	}
 }
 
-// admit counts an item and refuses all beyond maxItems, once with a letter.
-func (d *decoder) admit(pointer string) bool {
+// Item is one status, message, preference or the like, and where it stands.
+type Item struct {
+	// JSON is the item; nil if it is not JSON.
+	JSON *fastjson.Value
+	// Raw is the item's bytes where JSON is nil.
+	Raw []byte
+	// Pointer is where the item stands in the body, as a JSON pointer if it is
+	// JSON. Of an item of a list it is where the list's parent stands, and List and
+	// Index say which of the list it is.
+	Pointer, List string
+	Index         int
+	// OwnID is the provider's own id of the event: the same in every retry, and
+	// different from that of every other event of the account. Empty: the id is
+	// made of the event's content.
+	OwnID string
+}
+
+func (it *Item) where() string {
+	if it.List == "" {
+		return it.Pointer
+	}
+	return fmt.Sprintf("%s/%s/%d", it.Pointer, it.List, it.Index)
+}
+
+// Begin starts on the next item: whoever was named before is forgotten.
+func (d *Decoder) Begin() { d.Person.reset() }
+
+// Result is what was decoded.
+func (d *Decoder) Result() Result { return d.res }
+
+// ReceivedAt is when the request arrived.
+func (d *Decoder) ReceivedAt() schemas.Instant { return d.receivedAt }
+
+// Oldest is the earliest time that an event may have.
+func (d *Decoder) Oldest() schemas.Instant {
+	return d.receivedAt - schemas.Instant(d.in.MaxEventAge.Milliseconds())
+}
+
+// Full reports whether MaxItems was reached: nothing more is taken.
+func (d *Decoder) Full() bool { return d.full }
+
+// Admit counts an item and refuses all beyond MaxItems, once with a letter.
+func (d *Decoder) Admit(where string) bool {
 	if d.full {
 		return false
 	}
 	d.items++
-	if d.items > maxItems {
+	if d.items > MaxItems {
 		d.full = true
-		d.add(ReasonTooManyItems, fmt.Sprintf("the body has more than %d items; from here on it was not read", maxItems), pointer, nil)
+		d.LetterAt(where, ReasonTooManyItems, fmt.Sprintf("the body has more than %d items; from here on it was not read", MaxItems), nil)
 		return false
 	}
 	return true
 }
 
-func (d *decoder) letter(it item, reason, detail string) {
-	d.add(reason, detail, d.where(it), it.v.MarshalTo(nil))
+// Ignore counts something that says nothing bluetick keeps.
+func (d *Decoder) Ignore() { d.res.Stats.Ignored++ }
+
+// Letter keeps an item that cannot become an event, with one of the reasons.
+// detail must not quote the item.
+func (d *Decoder) Letter(it Item, reason, detail string) {
+	kept := it.Raw
+	if it.JSON != nil {
+		kept = it.JSON.MarshalTo(nil)
+	}
+	d.LetterAt(it.where(), reason, detail, kept)
 }
 
-func (d *decoder) add(reason, detail, where string, kept []byte) {
-	if len(kept) > maxLetterItem {
-		detail = fmt.Sprintf("%s (the first %d of %d bytes are kept)", detail, maxLetterItem, len(kept))
-		kept = kept[:maxLetterItem:maxLetterItem]
+// LetterAt is Letter for something that is not an item, such as a whole body. The
+// bytes are copied.
+func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
+	if len(kept) > MaxLetterItem {
+		detail = fmt.Sprintf("%s (the first %d of %d bytes are kept)", detail, MaxLetterItem, len(kept))
+		kept = kept[:MaxLetterItem]
 	}
 	d.res.Letters = append(d.res.Letters, schemas.DeadLetter{
-		Stage: "ingest", Source: d.in.Source, Provider: metaName, Reason: reason, Detail: detail,
-		Where: where, ReceivedAt: d.in.ReceivedAt, Item: kept,
+		Stage: schemas.StageIngest, Source: d.in.Source, Provider: d.dialect.Provider, Reason: reason, Detail: detail,
+		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...),
 	})
 }
 
-// occurred is when an item says it happened; false if it went to the dead
-// letters for it.
-func (d *decoder) occurred(it item) (schemas.Instant, bool) {
-	at, ok := instant(it.v.Get("timestamp"))
-	if !ok {
-		d.letter(it, ReasonBadTimestamp, "the item's timestamp is missing or cannot be read")
-		return 0, false
-	}
-	return at, true
-}
-
-// emit completes and keeps an event: identities, clamping, age, and last of all
+// Emit completes and keeps an event: identities, clamping, age, and last of all
 // its id.
-func (d *decoder) emit(it item, e schemas.Event) {
-	e.Channel = schemas.ChannelWhatsApp
-	e.Account, e.Sender = d.account, d.sender
-	e.ReceivedAt = d.in.ReceivedAt
-	e.SourceRevision = metaRevision
-	e.ContactKeys, e.Country = d.person.keys, d.person.where()
-	if e.OccurredAt < e.ReceivedAt-schemas.Instant(d.in.MaxEventAge.Milliseconds()) {
-		d.letter(it, ReasonTooOld, fmt.Sprintf("it occurred more than %s before it was received", d.in.MaxEventAge))
+func (d *Decoder) Emit(it Item, e schemas.Event) {
+	e.Channel = d.Channel
+	e.Account, e.Sender = d.Account, d.Sender
+	e.ReceivedAt = d.receivedAt
+	e.SourceRevision = d.dialect.Revision
+	e.ContactKeys, e.Country = d.Person.keys, d.Person.where()
+	if e.OccurredAt < d.Oldest() {
+		d.Letter(it, ReasonTooOld, fmt.Sprintf("it occurred more than %s before it was received", d.in.MaxEventAge))
 		return
 	}
 	if e.OccurredAt > e.ReceivedAt {
 		e.OccurredAt = e.ReceivedAt
 		d.res.Stats.Clamped++
 	}
-	e.ID = schemas.EventID(&e)
+	if it.OwnID == "" {
+		e.ID = schemas.EventID(&e)
+	} else {
+		// A digest, since a provider's id can hold a phone number.
+		e.ID = schemas.DigestKey(d.dialect.Provider, d.Account, it.OwnID)
+	}
 	d.res.Events = append(d.res.Events, e)
 }
 
-// public is a text that may leave: cleaned, bounded, and withheld if it holds a
+// AccountOr is the account of an item: what the source says, else the
+// provider's own id of it, cleaned; empty if neither names one.
+func (d *Decoder) AccountOr(id string) string {
+	if d.in.Account != "" {
+		return d.in.Account
+	}
+	return Clean(id, MaxValue)
+}
+
+// Meaning says whether a text is an opt-out or opt-in word: the type of event it
+// makes, or 0.
+func (d *Decoder) Meaning(text string) schemas.EventType { return d.in.Words.Meaning(text) }
+
+// Public is a text that may leave: cleaned, bounded, and withheld if it holds a
 // phone number or id of the item it came with. Where cleaning changed it both
 // forms are looked at: the first half of an id that was cut holds the number as
 // well.
-func (d *decoder) public(s string, limit int) string {
-	c := clean(s, limit)
-	if d.person.secrets.in(c) || len(c) != len(s) && d.person.secrets.in(s) {
+func (d *Decoder) Public(s string, limit int) string {
+	c := Clean(s, limit)
+	if d.Person.secrets.in(c) || len(c) != len(s) && d.Person.secrets.in(s) {
 		d.res.Stats.Withheld++
 		return ""
 	}
 	return c
 }
 
-// named is the key of the provider id found at keys, zero if there is none. The
-// id becomes a secret of the item.
-func (d *decoder) named(id string) schemas.Key {
+// MessageKey is the key of the message with that id of the provider's, zero if
+// id is empty. The id becomes a secret of the item.
+func (d *Decoder) MessageKey(id string) schemas.Key {
 	if id == "" {
 		return schemas.Key{}
 	}
-	d.person.secrets.addID(id)
-	return schemas.MessageKey(schemas.ChannelWhatsApp, d.account, id)
-}
-
-// contacts joins the two identities of the people a change lists.
-type contacts struct {
-	scopedOf map[string]string // canonical phone → business-scoped id
-	phoneOf  map[string]string // business-scoped id → phone as written
-	only     *fastjson.Value   // the contact if there is exactly one
-}
-
-func contactsOf(value *fastjson.Value) contacts {
-	list := value.GetArray("contacts")
-	if len(list) == 0 {
-		return contacts{}
-	}
-	c := contacts{scopedOf: make(map[string]string, len(list)), phoneOf: make(map[string]string, len(list))}
-	for _, v := range list {
-		phone, scoped := text(v, "wa_id"), text(v, "user_id")
-		if phone != "" && scoped != "" {
-			c.scopedOf[canonicalPhone(phone)] = scoped
-			c.phoneOf[scoped] = phone
-		}
-	}
-	if len(list) == 1 {
-		c.only = list[0]
-	}
-	return c
-}
-
-// identify adds the people an item names, and the other identity the change's
-// contacts give for them. An item that names nobody is by the only contact.
-func (d *decoder) identify(number, scoped string) {
-	if number == "" && scoped == "" && d.contacts.only != nil {
-		number, scoped = text(d.contacts.only, "wa_id"), text(d.contacts.only, "user_id")
-	}
-	if scoped == "" {
-		if phone := canonicalPhone(number); phone != "" {
-			scoped = d.contacts.scopedOf[phone]
-		}
-	}
-	if number == "" {
-		number = d.contacts.phoneOf[scoped]
-	}
-	d.person.addNumber(number)
-	d.person.addScoped(scoped)
+	d.Person.Hide(id)
+	return schemas.MessageKey(d.Channel, d.Account, id)
 }

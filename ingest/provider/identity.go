@@ -18,9 +18,9 @@ import (
 // maxPhoneDigits is E.164's limit.
 const maxPhoneDigits = 15
 
-// canonicalPhone is the number's digits, or empty if s is no number. Providers
+// CanonicalPhone is the number's digits, or empty if s is not a number. Providers
 // write the same number as "+49 30 1234567" and "49301234567".
-func canonicalPhone(s string) string {
+func CanonicalPhone(s string) string {
 	if s == "" || len(s) > 2*maxPhoneDigits {
 		return ""
 	}
@@ -37,7 +37,7 @@ func canonicalPhone(s string) string {
 }
 
 // scopedCountry is the country that a business-scoped id such as
-// "BR.4711abc" starts with, or empty if s has not that form.
+// "BR.4711abc" starts with, or empty if s does not have that form.
 func scopedCountry(s string) string {
 	if len(s) < 4 || s[2] != '.' || !upper(s[0]) || !upper(s[1]) {
 		return ""
@@ -97,8 +97,10 @@ func country(region string) string {
 	return region
 }
 
-// person collects the identities an item names and makes pseudonyms of them.
-type person struct {
+// Person collects the identities an item names and makes pseudonyms of them. The
+// kinds of identity are one list for all providers, so that a person has the
+// same keys whichever provider reports them.
+type Person struct {
 	mac     hash.Hash
 	keys    []schemas.Key
 	country string
@@ -108,23 +110,26 @@ type person struct {
 	secrets secrets
 }
 
-// pseudonyms starts with the hash keyed once for a whole body.
-func pseudonyms(pepper []byte) *person { return &person{mac: hmac.New(sha256.New, pepper)} }
+// newPerson starts with the hash keyed once for a whole body. marks are
+// Dialect.IDMarks.
+func newPerson(pepper []byte, marks []string) *Person {
+	return &Person{mac: hmac.New(sha256.New, pepper), secrets: secrets{marks: marks}}
+}
 
 // reset makes p ready for the next item.
-func (p *person) reset() {
+func (p *Person) reset() {
 	p.keys, p.country, p.scoped = nil, "", ""
 	p.secrets.phones, p.secrets.ids = p.secrets.phones[:0], p.secrets.ids[:0]
 }
 
-// addNumber adds what stands in a field meant for a phone number; since 2026
+// AddNumber adds what stands in a field meant for a phone number; since 2026
 // such a field may hold a business-scoped id. Anything else names nobody.
-func (p *person) addNumber(s string) {
+func (p *Person) AddNumber(s string) {
 	if scopedCountry(s) != "" {
-		p.addScoped(s)
+		p.AddScoped(s)
 		return
 	}
-	phone := canonicalPhone(s)
+	phone := CanonicalPhone(s)
 	if phone == "" {
 		return
 	}
@@ -135,10 +140,10 @@ func (p *person) addNumber(s string) {
 	}
 }
 
-// addScoped adds a business-scoped id.
-func (p *person) addScoped(s string) {
+// AddScoped adds a business-scoped id.
+func (p *Person) AddScoped(s string) {
 	s = strings.TrimSpace(s)
-	if s == "" || len(s) > maxValue {
+	if s == "" || len(s) > MaxValue {
 		return
 	}
 	p.add("bsuid", s)
@@ -151,7 +156,7 @@ func (p *person) addScoped(s string) {
 // add pseudonymises: the first 16 bytes of HMAC-SHA-256 under the operator's
 // pepper. The kind is part of what is hashed, so that a phone and an id of the
 // same digits are two.
-func (p *person) add(kind, identity string) {
+func (p *Person) add(kind, identity string) {
 	p.mac.Reset()
 	p.mac.Write([]byte(kind))
 	p.mac.Write([]byte{0})
@@ -163,8 +168,12 @@ func (p *person) add(kind, identity string) {
 	}
 }
 
+// Hide adds an id that is not an identity, such as a message's or a group's: no
+// text with it leaves.
+func (p *Person) Hide(id string) { p.secrets.addID(id) }
+
 // where is the person's country: by the phone, else by the scoped id.
-func (p *person) where() string {
+func (p *Person) where() string {
 	if p.country != "" {
 		return p.country
 	}

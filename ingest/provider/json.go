@@ -9,13 +9,13 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// text is the value of a string or a number, since providers switch between the
+// JSONText is the value of a string or a number, since providers switch between the
 // two; anything else is empty. It copies: the parser's memory is reused.
-func text(v *fastjson.Value, keys ...string) string {
+func JSONText(v *fastjson.Value, keys ...string) string {
 	return string(rawText(v.Get(keys...)))
 }
 
-// rawText is text without the copy: valid until the parser is used again.
+// rawText is JSONText without the copy: valid until the parser is used again.
 func rawText(v *fastjson.Value) []byte {
 	if v == nil {
 		return nil
@@ -30,9 +30,9 @@ func rawText(v *fastjson.Value) []byte {
 	}
 }
 
-// firstText is the first of the keys that has a non-empty text: providers
+// JSONFirstText is the first of the keys that has a non-empty text: providers
 // rename fields between versions.
-func firstText(v *fastjson.Value, keys ...string) string {
+func JSONFirstText(v *fastjson.Value, keys ...string) string {
 	for _, k := range keys {
 		if s := rawText(v.Get(k)); len(s) > 0 {
 			return string(s)
@@ -41,8 +41,8 @@ func firstText(v *fastjson.Value, keys ...string) string {
 	return ""
 }
 
-// object reports whether v is a JSON object.
-func object(v *fastjson.Value) bool { return v != nil && v.Type() == fastjson.TypeObject }
+// IsJSONObject reports whether v is a JSON object.
+func IsJSONObject(v *fastjson.Value) bool { return v != nil && v.Type() == fastjson.TypeObject }
 
 // latestInstant is 9999-12-31T23:59:59Z: no provider's clock is beyond it, and
 // later values would overflow time arithmetic.
@@ -52,10 +52,10 @@ const latestInstant = 253402300799_000
 // seconds; as seconds it would be the year 33658.
 const milliseconds = 1_000_000_000_000
 
-// instant reads seconds or milliseconds since the epoch, as string or number,
+// JSONInstant reads seconds or milliseconds since the epoch, as string or number,
 // rounded down to the millisecond. The epoch itself and all before it are not
 // times a message can have.
-func instant(v *fastjson.Value) (schemas.Instant, bool) {
+func JSONInstant(v *fastjson.Value) (schemas.Instant, bool) {
 	raw := rawText(v)
 	if len(raw) == 0 || len(raw) > 32 {
 		return 0, false
@@ -79,8 +79,8 @@ func instant(v *fastjson.Value) (schemas.Instant, bool) {
 	return schemas.Instant(n), true
 }
 
-// integer reads a string or number as an int32; false if it is none.
-func integer(v *fastjson.Value) (int32, bool) {
+// JSONInteger reads a string or number as an int32; false if it cannot.
+func JSONInteger(v *fastjson.Value) (int32, bool) {
 	n, err := strconv.ParseInt(string(rawText(v)), 10, 32)
 	if err != nil {
 		return 0, false

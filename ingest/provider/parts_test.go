@@ -3,6 +3,7 @@ package provider
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,9 +24,25 @@ func (p *parserOf) value(t testing.TB, raw string) *fastjson.Value {
 	return v
 }
 
-func testDecoder(in Input) *decoder {
-	return &decoder{in: &in, person: pseudonyms(in.Pepper), parsers: &fastjson.ParserPool{}}
+// testDecoder is the decoding of a request whose provider marks its message ids.
+func testDecoder(t testing.TB) *Decoder {
+	t.Helper()
+	words, err := schemas.DefaultOptOutWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pattern, err := CompileCampaignPattern(`camp-[a-z0-9-]+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialect := Dialect{Provider: "test", Channel: "post", Revision: 3, IDMarks: []string{"wamid."}}
+	return dialect.NewDecoder(&Request{ReceivedAt: testNow}, &Input{
+		Source: "main", CampaignPattern: pattern, MaxEventAge: 10 * 24 * time.Hour,
+		Pepper: []byte("a pepper only the tests know"), Words: words,
+	})
 }
+
+const testNow schemas.Instant = 1790000400_000
 
 func TestPhoneCountry(t *testing.T) {
 	for _, c := range []struct{ number, want string }{
@@ -52,7 +69,7 @@ func TestPhoneCountry(t *testing.T) {
 		{"", ""},
 	} {
 		t.Run(c.number, func(t *testing.T) {
-			if got := phoneCountry(canonicalPhone(c.number)); got != c.want {
+			if got := phoneCountry(CanonicalPhone(c.number)); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -65,7 +82,7 @@ func TestCanonicalPhone(t *testing.T) {
 		"bla": "", "": "", "GB.7700": "", "PHONE_NUMBER": "", "<N>": "", "...": "", "1234567890123456": "",
 		"120363@g.us": "", "４４７７": "",
 	} {
-		if got := canonicalPhone(in); got != want {
+		if got := CanonicalPhone(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}
@@ -74,21 +91,21 @@ func TestCanonicalPhone(t *testing.T) {
 // TestPseudonyms: the kind and the pepper are part of a key; the spelling of a
 // number is not.
 func TestPseudonyms(t *testing.T) {
-	keys := func(pepper string, f func(*person)) []schemas.Key {
-		p := pseudonyms([]byte(pepper))
+	keys := func(pepper string, f func(*Person)) []schemas.Key {
+		p := newPerson([]byte(pepper), nil)
 		f(p)
 		return p.keys
 	}
-	a := keys("a pepper", func(p *person) { p.addNumber("447700900123") })
+	a := keys("a pepper", func(p *Person) { p.AddNumber("447700900123") })
 	for _, c := range []struct {
 		name string
 		got  []schemas.Key
 		same bool
 	}{
-		{"spelling", keys("a pepper", func(p *person) { p.addNumber("+44 7700 900123") }), true},
-		{"twice", keys("a pepper", func(p *person) { p.addNumber("447700900123"); p.addNumber("447700900123") }), true},
-		{"pepper", keys("b pepper", func(p *person) { p.addNumber("447700900123") }), false},
-		{"kind", keys("a pepper", func(p *person) { p.addScoped("447700900123") }), false},
+		{"spelling", keys("a pepper", func(p *Person) { p.AddNumber("+44 7700 900123") }), true},
+		{"twice", keys("a pepper", func(p *Person) { p.AddNumber("447700900123"); p.AddNumber("447700900123") }), true},
+		{"pepper", keys("b pepper", func(p *Person) { p.AddNumber("447700900123") }), false},
+		{"kind", keys("a pepper", func(p *Person) { p.AddScoped("447700900123") }), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if cmp.Equal(a, c.got) != c.same || len(c.got) != 1 {
@@ -96,8 +113,8 @@ func TestPseudonyms(t *testing.T) {
 			}
 		})
 	}
-	got := keys("a pepper", func(p *person) { p.addNumber("GB.7700INVENTED0001") })
-	if want := keys("a pepper", func(p *person) { p.addScoped("GB.7700INVENTED0001") }); !cmp.Equal(got, want) {
+	got := keys("a pepper", func(p *Person) { p.AddNumber("GB.7700INVENTED0001") })
+	if want := keys("a pepper", func(p *Person) { p.AddScoped("GB.7700INVENTED0001") }); !cmp.Equal(got, want) {
 		t.Error("a scoped id in a number's field is another key")
 	}
 }
@@ -117,7 +134,7 @@ func TestClean(t *testing.T) {
 		{strings.Repeat("x", 300), 256, strings.Repeat("x", 256)},
 		{"", 1, ""},
 	} {
-		if got := clean(c.in, c.max); got != c.want {
+		if got := Clean(c.in, c.max); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.in, got, c.want)
 		}
 	}
@@ -130,7 +147,7 @@ func TestMaskTitle(t *testing.T) {
 		"Number 447700900123 is not on the channel":                          "Number [number] is not on the channel",
 		strings.Repeat("long ", 60):                                          strings.TrimSpace(strings.Repeat("long ", 25) + "lon"),
 	} {
-		if got := maskTitle(in); got != want {
+		if got := MaskTitle(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}
@@ -157,47 +174,46 @@ func TestSecrets(t *testing.T) {
 		{"another number of ours", "order 20260203", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := testDecoder(testInput(t))
-			d.person.addNumber("447700900123")
-			d.named(id)
-			if got := d.public(c.text, maxName); (got == "") != c.withheld || (d.res.Stats.Withheld == 1) != c.withheld {
+			d := testDecoder(t)
+			d.Person.AddNumber("447700900123")
+			d.MessageKey(id)
+			if got := d.Public(c.text, MaxName); (got == "") != c.withheld || (d.res.Stats.Withheld == 1) != c.withheld {
 				t.Errorf("got %q, withheld %d", got, d.res.Stats.Withheld)
 			}
 		})
 	}
 }
 
-// TestFailure: a title is a text like others, and an error without a code says
-// nothing of the account.
-func TestFailure(t *testing.T) {
+func TestInstant(t *testing.T) {
 	for _, c := range []struct {
-		name, raw string
-		want      schemas.Failure
+		raw  string
+		want schemas.Instant
 	}{
-		{"none", `{}`, schemas.Failure{Category: schemas.FailOther}},
-		{"no code", `{"errors":[{"title":"Odd"}]}`, schemas.Failure{Category: schemas.FailOther, Title: "Odd"}},
-		{"code 0", `{"errors":[{"code":0,"title":"Auth"}]}`, schemas.Failure{Category: schemas.FailAccount, Title: "Auth"}},
-		{"no number", `{"errors":[{"code":"many"}]}`, schemas.Failure{Category: schemas.FailOther}},
-		{"number in groups", `{"errors":[{"code":131026,"title":"Not sent to +44 7700 900 123"}]}`, schemas.Failure{Code: 131026, Category: schemas.FailUndeliverable}},
+		{`"1790000000"`, 1790000000_000},
+		{`1790000000`, 1790000000_000},
+		{`1790000000250`, 1790000000_250},
+		{`"1790000000.75"`, 1790000000_750},
+		{`1.79e9`, 1790000000_000},
+		{`0`, 0},
+		{`-5`, 0},
+		{`"-5.5"`, 0},
+		{`"soon"`, 0},
+		{`""`, 0},
+		{`null`, 0},
+		{`true`, 0},
+		{`NaN`, 0},
+		{`1e300`, 0},
+		{`99999999999999999999999999999999999`, 0},
+		{`253402300800000`, 0},
+		{`{"a":1}`, 0},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			d := testDecoder(testInput(t))
-			d.person.addNumber("447700900123")
+		t.Run(c.raw, func(t *testing.T) {
 			var p parserOf
-			if diff := cmp.Diff(&c.want, d.failure(p.value(t, c.raw))); diff != "" {
-				t.Error(diff)
+			got, ok := JSONInstant(p.value(t, c.raw))
+			if got != c.want || ok != (c.want != 0) {
+				t.Errorf("got %d %v, want %d", got, ok, c.want)
 			}
 		})
-	}
-}
-
-// TestPaymentStatus: a payment that failed is no message that failed.
-func TestPaymentStatus(t *testing.T) {
-	body := `{"entry":[{"id":"900000000000101","changes":[{"field":"messages","value":{"statuses":[
-		{"id":"wamid.SU5WRU5URUQtMDAwMQ==","type":"payment","status":"failed","timestamp":"1790000000","recipient_id":"447700900123"}]}}]}]}`
-	r := NewMeta().Decode([]byte(body), testInput(t))
-	if len(r.Events) != 1 || r.Events[0].Type != schemas.TypeOther || r.Events[0].RawName != "payment.failed" || r.Events[0].Failure != nil {
-		t.Errorf("got %+v", r.Events)
 	}
 }
 
@@ -246,13 +262,12 @@ func FuzzCallback(f *testing.F) {
 	for _, s := range []string{`{"campaign":"a","x":1}`, "campaign=a;variant=b", "camp-1", "aW52ZW50ZWQ=", "{", "[1]", `{"a":{"b":[1]}}`, " "} {
 		f.Add(s)
 	}
-	in := testInput(f)
 	f.Fuzz(func(t *testing.T, s string) {
 		read := func() schemas.Event {
 			var e schemas.Event
 			var p parserOf
-			d := testDecoder(in)
-			d.callback(&e, p.value(t, string(new(fastjson.Arena).NewString(s).MarshalTo(nil))))
+			d := testDecoder(t)
+			d.Callback(&e, JSONText(p.value(t, string(new(fastjson.Arena).NewString(s).MarshalTo(nil)))))
 			return e
 		}
 		e := read()
@@ -265,8 +280,13 @@ func FuzzCallback(f *testing.F) {
 		if (e.Dimensions != schemas.Dimensions{}) != (e.DimensionSource == schemas.DimensionCallback) {
 			t.Error("the source of the dimensions is wrong")
 		}
-		for _, v := range textsOf(&e) {
-			if len(v) > maxValue || !utf8.ValidString(v) || v != strings.TrimSpace(v) {
+		d := e.Dimensions
+		texts := []string{d.Campaign, d.Template, d.Variant, d.Segment, d.Language}
+		for k, v := range e.Extra {
+			texts = append(texts, k, v)
+		}
+		for _, v := range texts {
+			if len(v) > MaxValue || !utf8.ValidString(v) || v != strings.TrimSpace(v) {
 				t.Errorf("value %q", v)
 			}
 		}

@@ -1,24 +1,64 @@
-// Package provider turns what messaging providers post into events: bytes in,
-// events out, no I/O and no clock. One provider is one implementation of
-// Provider; everything that is personal (phone numbers, provider ids, names,
-// texts) ends here, what leaves are pseudonyms and dimensions.
-//
-// Decoding is permissive. Unknown fields, types and statuses are never errors:
-// they become events of TypeOther with their raw name, or are counted as
-// ignored where they say nothing. What cannot become an event although it
-// should (no message id, no readable time) becomes a dead letter and does not
-// spoil the rest of its body.
 package provider
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"time"
 
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// Verdict is the outcome of checking who sent a body.
+// Provider is one messaging provider. Its methods are safe for concurrent use.
+type Provider interface {
+	// Name is the provider's name in routes, dead letters and configuration.
+	Name() string
+	// Open checks the settings of one source and makes them ready. The error
+	// names every mistake and never a secret.
+	Open(s Settings) (Endpoint, error)
+}
+
+// Endpoint takes the requests to the URL of one source. Its methods are safe for
+// concurrent use and keep no reference to the request or its body.
+type Endpoint interface {
+	// Methods are the HTTP methods it takes, in the order of the Allow header.
+	Methods() []string
+	// Handshake answers the request with which the provider makes sure that the
+	// URL is ours. It is asked before the body is read. A provider without one
+	// returns NoHandshake.
+	Handshake(r *Request) (Handshake, Reply)
+	// Verify checks the request against every secret of the source, in a time
+	// that does not depend on which of them fits.
+	Verify(r *Request) Verdict
+	// Decode turns an authentic request into events. It never fails: what it
+	// cannot decode is in Result.Letters.
+	Decode(r *Request, in *Input) Result
+}
+
+// Request is what a provider sees of an HTTP request.
+type Request struct {
+	Method string
+	// URL is absolute. Scheme and host are those by which the client reached the
+	// door.
+	URL    *url.URL
+	Header http.Header
+	// Body is the body as received, empty during a handshake. It is valid only
+	// during the call.
+	Body []byte
+	// ReceivedAt is our clock when the body had been read.
+	ReceivedAt schemas.Instant
+}
+
+// Settings are what the operator configured for one source and only its
+// provider understands.
+type Settings struct {
+	// Secrets sign the requests; several at once for rotation.
+	Secrets []string
+	// VerifyToken is the word that a handshake has to give; empty refuses it.
+	VerifyToken string
+}
+
+// Verdict is the outcome of checking who sent a request.
 type Verdict uint8
 
 // The verdicts. The zero value is not authentic.
@@ -28,24 +68,35 @@ const (
 	VerdictOK
 )
 
-// Provider verifies and decodes the webhooks of one provider. Its methods are
-// safe for concurrent use.
-type Provider interface {
-	// Name is the provider's name in routes, dead letters and configuration.
-	Name() string
-	// Verify checks the body as received against every secret, in a time that
-	// does not depend on which of them fits.
-	Verify(header http.Header, body []byte, secrets [][]byte) Verdict
-	// Decode turns an authentic body into events. It never fails: what it cannot
-	// decode is in Result.Letters. It keeps no reference to body.
-	Decode(body []byte, in Input) Result
+// Handshake says what a request is to a provider's handshake.
+type Handshake uint8
+
+// The outcomes of a handshake.
+const (
+	NoHandshake      Handshake = iota // another request: go on with Verify
+	HandshakeOK                       // ours; answered with the Reply
+	HandshakeBad                      // lacks what a handshake must have
+	HandshakeRefused                  // its token is wrong, or the source has none
+)
+
+// Reply is an answer that a provider wants to have. The zero Reply leaves it to
+// the door.
+type Reply struct {
+	// Status is from 200 to 399, or 0 for the zero Reply: whatever refuses a
+	// request is the door's to say.
+	Status int
+	// Location is where a redirect leads; empty for none.
+	Location string
+	// Text is sent as plain text; empty sends no body.
+	Text string
 }
 
-// Input is what the decoder must know beside the body.
+// Input is what decoding must know beside the request. It is the same for all
+// requests of a source.
 type Input struct {
 	// Source is the configured source's name.
 	Source string
-	// Account replaces the provider's account id unless empty.
+	// Account, if not empty, replaces the provider's account id.
 	Account string
 	// CampaignPattern says which bare callback values are campaigns; nil: none.
 	// See CompileCampaignPattern.
@@ -56,15 +107,14 @@ type Input struct {
 	Pepper []byte
 	// Words are the opt-out and opt-in words; never nil.
 	Words *schemas.OptOutWords
-	// ReceivedAt is our clock when the body had been read.
-	ReceivedAt schemas.Instant
 }
 
-// Result is what a body says.
+// Result is what a request says.
 type Result struct {
 	Events  []schemas.Event
 	Letters []schemas.DeadLetter
 	Stats   Stats
+	Reply   Reply
 }
 
 // Stats counts what decoding did beside making events and letters.
@@ -81,21 +131,21 @@ type Stats struct {
 
 // Reasons of dead letters: the closed list of Stage "ingest".
 const (
-	ReasonNotJSON      = "not_json"       // the body is no JSON, or nested too deep
+	ReasonNotJSON      = "not_json"       // the body is not JSON, or nested too deep
 	ReasonBadEnvelope  = "bad_envelope"   // JSON, but not the provider's outer form
-	ReasonBadItem      = "bad_item"       // an item that is no object
+	ReasonBadItem      = "bad_item"       // an item that is not an object
 	ReasonNoAccount    = "no_account"     // neither the body nor the source names an account
 	ReasonNoMessageID  = "no_message_id"  // a status or message without its id
 	ReasonBadTimestamp = "bad_timestamp"  // a time that is missing or cannot be read
 	ReasonTooOld       = "too_old"        // occurred more than MaxEventAge before ReceivedAt
-	ReasonTooManyItems = "too_many_items" // what lies beyond maxItems was not read
+	ReasonTooManyItems = "too_many_items" // what lies beyond MaxItems was not read
 )
 
-// maxItems bounds the items of one body. Meta promises at most 1,000 updates;
+// MaxItems bounds the items of one body. Meta promises at most 1,000 updates;
 // ten times that leaves room for others and still bounds what 4 MB of "{}" can
 // turn into.
-const maxItems = 10_000
+const MaxItems = 10_000
 
-// maxLetterItem bounds the bytes a dead letter keeps: the largest body taken by
+// MaxLetterItem bounds the bytes a dead letter keeps: the largest body taken by
 // default, and less than the 5 MiB that the topic allows a record.
-const maxLetterItem = 4 << 20
+const MaxLetterItem = 4 << 20

@@ -8,17 +8,17 @@ import (
 
 // Limits of what a provider or a sender can make us keep.
 const (
-	// maxValue bounds a dimension, an id of a button or link, an account.
-	maxValue = 256
-	// maxName bounds a raw name and a key of the free map.
-	maxName = 64
-	// maxTitle bounds the short title of a failure.
-	maxTitle = 128
+	// MaxValue bounds a dimension, an id of a button or link, an account.
+	MaxValue = 256
+	// MaxName bounds a raw name and a key of the free map.
+	MaxName = 64
+	// MaxTitle bounds the short title of a failure.
+	MaxTitle = 128
 )
 
-// clean is s as valid UTF-8 without control characters, trimmed, and cut to at
+// Clean is s as valid UTF-8 without control characters, trimmed, and cut to at
 // most limit bytes between two characters.
-func clean(s string, limit int) string {
+func Clean(s string, limit int) string {
 	if len(s) <= limit && plain(s) {
 		return s
 	}
@@ -57,9 +57,6 @@ const (
 	// nationalDigits at a number's end are the same in all its spellings: with
 	// or without country code, Brazil's ninth digit, Mexico's 1, a leading 0.
 	nationalDigits = 8
-	// rawID begins the provider's id of any message, which is base64 with the
-	// phone number in it, also where it is the id of another message.
-	rawID = "wamid."
 )
 
 // secrets are the phone numbers and ids an item names: what must not leave with
@@ -67,6 +64,7 @@ const (
 type secrets struct {
 	phones []string // the last nationalDigits of each
 	ids    []string
+	marks  []string // Dialect.IDMarks
 }
 
 func (s *secrets) addPhone(digits string) {
@@ -81,14 +79,16 @@ func (s *secrets) addID(id string) {
 	}
 }
 
-// in reports whether v holds one of the secrets, the provider's id of any
-// message, or a phone number in international form.
+// in reports whether v holds one of the secrets, what looks like the provider's
+// id of any message, or a phone number in international form.
 func (s *secrets) in(v string) bool {
 	if len(v) < minSecretDigits {
 		return false
 	}
-	if strings.Contains(v, rawID) {
-		return true
+	for _, mark := range s.marks {
+		if strings.Contains(v, mark) {
+			return true
+		}
 	}
 	for _, id := range s.ids {
 		if strings.Contains(v, id) {
@@ -156,12 +156,12 @@ func digits(s string) string {
 	return string(b)
 }
 
-// maskTitle replaces links and long numbers of a provider's error title: they
+// MaskTitle replaces links and long numbers of a provider's error title: they
 // can name a person, and would make a title of every failure its own.
-func maskTitle(s string) string {
-	s = clean(s, 4*maxTitle)
+func MaskTitle(s string) string {
+	s = Clean(s, 4*MaxTitle)
 	if !strings.ContainsAny(s, "0123456789/") {
-		return clean(s, maxTitle)
+		return Clean(s, MaxTitle)
 	}
 	words := strings.Fields(s)
 	for i, w := range words {
@@ -172,5 +172,5 @@ func maskTitle(s string) string {
 			words[i] = "[number]"
 		}
 	}
-	return clean(strings.Join(words, " "), maxTitle)
+	return Clean(strings.Join(words, " "), MaxTitle)
 }

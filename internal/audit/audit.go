@@ -11,8 +11,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/bluetick/bluetick/schemas"
-	"github.com/bluetick/bluetick/sink"
-	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
 // maxExamples bounds the differences that are named; all are counted.
@@ -59,8 +57,9 @@ type Report struct {
 }
 
 // Run audits the database of conn, whose migrations are up to date, and records
-// the run in `audits` at the time now. A Report with differences is no error.
-func Run(ctx context.Context, conn driver.Conn, now time.Time) (Report, error) {
+// the run in `audits` at the time now. eventsDays is the TTL of `events` in days,
+// 0 if they are kept. A Report with differences is not an error.
+func Run(ctx context.Context, conn driver.Conn, eventsDays int, now time.Time) (Report, error) {
 	r := Report{At: now.UTC()}
 	if err := conn.QueryRow(ctx, "SELECT epoch FROM v_watermark").Scan(&r.Epoch); err != nil {
 		return r, fmt.Errorf("audit: read epoch: %w", err)
@@ -69,14 +68,10 @@ func Run(ctx context.Context, conn driver.Conn, now time.Time) (Report, error) {
 	if r.Cuts, err = cuts(ctx, conn, r.Epoch); err != nil {
 		return r, fmt.Errorf("audit: %w", err)
 	}
-	floor, err := oldest(ctx, conn, now)
-	if err != nil {
-		return r, fmt.Errorf("audit: %w", err)
-	}
 	if err := conn.QueryRow(ctx, "SELECT count() FROM v_messages WHERE relapsed = 1 AND message_key IN ("+returning()+")").Scan(&r.Relapsed); err != nil {
 		return r, fmt.Errorf("audit: count relapsed messages: %w", err)
 	}
-	if err := compare(ctx, conn, floor, &r); err != nil {
+	if err := compare(ctx, conn, oldest(eventsDays, now), &r); err != nil {
 		return r, fmt.Errorf("audit: compare: %w", err)
 	}
 	if err := record(ctx, conn, &r); err != nil {
@@ -102,7 +97,7 @@ SELECT sunk.source AS source, least(sunk.next, folded.next) AS cut
 FROM sunk LEFT JOIN folded ON sunk.source = folded.source
 ORDER BY source`
 	rows, err := conn.Query(ch.Context(ctx, ch.WithParameters(ch.Parameters{
-		"panes": sink.Stage + "/" + schemas.TopicPanes, "events": sink.Stage + "/" + schemas.TopicEvents,
+		"panes": schemas.StageSink + "/" + schemas.TopicPanes, "events": schemas.StageSink + "/" + schemas.TopicEvents,
 		"message": schemas.StageMessage, "epoch": strconv.FormatUint(uint64(epoch), 10),
 	})), query)
 	if err != nil {
@@ -125,12 +120,11 @@ ORDER BY source`
 // oldest is the first minute, in seconds, whose messages still have all their
 // events; 0 if events are kept for ever. A message's events may lie as far apart
 // as it is remembered.
-func oldest(ctx context.Context, conn driver.Conn, now time.Time) (int64, error) {
-	days, err := clickhouse.TTLDays(ctx, conn, "events")
-	if err != nil || days == 0 {
-		return 0, err
+func oldest(eventsDays int, now time.Time) int64 {
+	if eventsDays == 0 {
+		return 0
 	}
-	return now.AddDate(0, 0, clickhouse.MemoryDays-days).Unix(), nil
+	return now.AddDate(0, 0, schemas.MemoryDays-eventsDays).Unix()
 }
 
 func record(ctx context.Context, conn driver.Conn, r *Report) error {

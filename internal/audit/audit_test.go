@@ -200,7 +200,7 @@ func (h *history) insertEvents(t *testing.T, conn driver.Conn) {
 
 func run(t *testing.T, conn driver.Conn) Report {
 	t.Helper()
-	r, err := Run(context.WithoutCancel(t.Context()), conn, start().Add(60*24*time.Hour))
+	r, err := Run(context.WithoutCancel(t.Context()), conn, eventsDays, start().Add(60*24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,8 +276,8 @@ func TestDifferences(t *testing.T) {
 		want   string
 	}{
 		"sent":       {func(c *schemas.Counts) { c.Sent++ }, "sent"},
-		"a bucket":   {func(c *schemas.Counts) { c.Engaged[3]-- }, "engaged[3]"},
-		"withheld":   {func(c *schemas.Counts) { c.Withheld[0]++ }, "withheld[0]"},
+		"a bucket":   {func(c *schemas.Counts) { c.Outcomes[schemas.OutcomeEngaged][3]-- }, "engaged[3]"},
+		"withheld":   {func(c *schemas.Counts) { c.Outcomes[schemas.OutcomeWithheld][0]++ }, "withheld[0]"},
 		"late":       {func(c *schemas.Counts) { c.Late += 5 }, "late"},
 		"recovered":  {func(c *schemas.Counts) { c.Recovered = -1 }, "recovered"},
 		"a category": {func(c *schemas.Counts) { c.Failures = map[string]int64{"nonsense": 2} }, "failures[nonsense]"},
@@ -392,7 +392,7 @@ func TestLeftOut(t *testing.T) {
 		h.add(0, event("a", schemas.TypeSent, at(0)))
 		h.insertEvents(t, conn)
 		insert(t, conn, h.panes(h.end()), progress(h.end(), h.end()))
-		r, err := Run(t.Context(), conn, start().AddDate(0, 0, eventsDays-clickhouse.MemoryDays+1))
+		r, err := Run(t.Context(), conn, eventsDays, start().AddDate(0, 0, eventsDays-schemas.MemoryDays+1))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/bluetick/bluetick/schemas"
-	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
 // histograms are the columns of panes that are one, with the delay in
@@ -129,7 +128,7 @@ WHERE arrayExists(x -> x != 0, p) OR arrayExists(x -> x != 0, m)`
 // because they were sent late. It spares asking v_messages twice.
 func returning() string {
 	return fmt.Sprintf(`SELECT message_key FROM events WHERE message_key != toFixedString('', 16)
-		GROUP BY message_key HAVING max(received_at) > min(received_at) + INTERVAL %d DAY`, clickhouse.MemoryDays)
+		GROUP BY message_key HAVING max(received_at) > min(received_at) + INTERVAL %d DAY`, schemas.MemoryDays)
 }
 
 // compare fills the numbers of the report.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,90 +19,101 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-func TestDefaultIsValid(t *testing.T) {
-	c := Default()
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	if !c.EmbeddedKafka() || !c.EmbeddedClickHouse() {
-		t.Error("the default is not embedded")
+// settings stand for the configuration of a process.
+type settings struct {
+	Door struct {
+		Listen  string        `yaml:"listen"`
+		Timeout time.Duration `yaml:"timeout"`
+		Hidden  int           `yaml:"-"`
+	} `yaml:"door"`
+}
+
+func defaults() settings {
+	var s settings
+	s.Door.Listen, s.Door.Timeout, s.Door.Hidden = "127.0.0.1:1", time.Second, 7
+	return s
+}
+
+func TestLoad(t *testing.T) {
+	for name, c := range map[string]struct {
+		text    string
+		listen  string
+		mistake string
+	}{
+		"no key":              {"", "127.0.0.1:1", ""},
+		"a comment":           {"# door: {listen: x}\n", "127.0.0.1:1", ""},
+		"one key":             {"door: {listen: '127.0.0.1:2'}", "127.0.0.1:2", ""},
+		"unknown section":     {"dor: {}", "", "dor"},
+		"unknown key":         {"door: {lisen: x}", "", "lisen"},
+		"a key that is ours":  {"door: {hidden: 1}", "", "hidden"},
+		"a number for a text": {"door: {timeout: soon}", "", "soon"},
+	} {
+		path, s := write(t, c.text), defaults()
+		err := Load(path, &s)
+		if c.mistake != "" {
+			if err == nil || !strings.Contains(err.Error(), c.mistake) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil || s.Door.Listen != c.listen || s.Door.Timeout != time.Second || s.Door.Hidden != 7 {
+			t.Errorf("%s: %+v, %v", name, s.Door, err)
+		}
 	}
 }
 
-func TestLoadOverDefaults(t *testing.T) {
-	c, err := Load(write(t, `
-ingest: {listen: "127.0.0.1:0", produce_timeout: 2s}
-sink: {accept_gap: true}
-sources:
-  - {name: main, provider: meta, secrets: ["env:APP_SECRET"], verify_token: "plain"}
-`))
-	if err != nil {
-		t.Fatal(err)
+func TestLoadWithoutAFile(t *testing.T) {
+	s := defaults()
+	if err := Load("", &s); err != nil || s != defaults() {
+		t.Errorf("%+v, %v", s, err)
 	}
-	if err := c.Resolve(func(name string) string { return map[string]string{"APP_SECRET": "s3cret"}[name] }); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	s := c.Sources[0]
-	if s.Secrets[0] != "s3cret" || s.VerifyToken != "plain" || s.MaxEventAge != 240*time.Hour {
-		t.Errorf("source %+v", s)
-	}
-	if c.Ingest.ProduceTimeout != 2*time.Second || c.Ingest.MaxBodyBytes != 4<<20 {
-		t.Errorf("ingest %+v", c.Ingest)
-	}
-	if !c.Sink.AcceptGap || Default().Sink.AcceptGap {
-		t.Error("sink.accept_gap is not what the file says, or not off by default")
+	if err := Load(filepath.Join(t.TempDir(), "none.yaml"), &s); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
 	}
 }
 
-func TestUnknownKeyIsRefused(t *testing.T) {
-	if _, err := Load(write(t, "ingets: {}\n")); err == nil || !strings.Contains(err.Error(), "ingets") {
-		t.Errorf("error %v", err)
+func TestSecrets(t *testing.T) {
+	file := write(t, "from a file\n")
+	for in, want := range map[string]string{
+		"plain": "plain", "": "", "env:APP_SECRET": "s3cret", "file:" + file: "from a file",
+	} {
+		s := NewSecrets(func(name string) string { return map[string]string{"APP_SECRET": "s3cret"}[name] })
+		got := in
+		if s.Resolve("it", &got); got != want || s.Err() != nil {
+			t.Errorf("%q became %q, want %q; %v", in, got, want, s.Err())
+		}
 	}
 }
 
-func TestEmptyFileIsTheDefault(t *testing.T) {
-	c, err := Load(write(t, ""))
-	if err != nil || c.Ingest.Listen != Default().Ingest.Listen {
-		t.Errorf("%+v, %v", c.Ingest, err)
-	}
-}
-
-func TestMissingSecretsAreNamed(t *testing.T) {
-	c := Default()
-	c.Sources = []Source{{Name: "main", Provider: "meta", Secrets: []string{"env:NOPE", "file:/does/not/exist"}}}
-	err := c.Resolve(func(string) string { return "" })
-	if err == nil || !strings.Contains(err.Error(), "NOPE") || !strings.Contains(err.Error(), "/does/not/exist") {
-		t.Errorf("error %v", err)
-	}
-}
-
-func TestValidateTellsEveryMistake(t *testing.T) {
-	c := Default()
-	c.Ingest.Listen = "8080"
-	c.Ingest.MaxBodyBytes = 1
-	c.StartTimeout = -time.Second
-	c.ClickHouse.Database = "a; DROP"
-	c.Log.Level = "loud"
-	c.Sources = []Source{
-		{Name: "Main!", Provider: "meta", Secrets: []string{"x"}},
-		{Name: "a", Provider: "carrier-pigeon", Secrets: []string{""}, CampaignPattern: "("},
-		{Name: "b", Provider: "meta", MaxEventAge: 400 * time.Hour},
-		{Name: "b", Provider: "meta", Secrets: []string{"x"}},
-	}
-	c.Alerts.Webhooks = []Webhook{{Name: "ops", URL: "ftp://x"}}
-	err := c.Validate()
+func TestMissingSecretsAreAllNamed(t *testing.T) {
+	s := NewSecrets(func(string) string { return "" })
+	one, two := "env:NOPE", "file:/does/not/exist"
+	s.Resolve("sources main: secrets", &one)
+	s.Resolve("pepper", &two)
+	err := s.Err()
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{
-		"ingest.listen", "max_body_bytes", "start_timeout", "clickhouse.database", "log.level", `"Main!"`, "carrier-pigeon",
-		"one is empty", "campaign_pattern", "none given; for Meta", "max_event_age", "given twice", "http://", "whsec_",
-	} {
+	for _, want := range []string{"sources main: secrets: environment variable NOPE is empty", "pepper: ", "/does/not/exist"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not mentioned", want)
+			t.Errorf("no %q in %v", want, err)
 		}
+	}
+	if one != "env:NOPE" {
+		t.Errorf("a secret that is missing became %q", one)
+	}
+}
+
+func TestUnder(t *testing.T) {
+	if err := Under("ingest", nil); err != nil {
+		t.Errorf("no mistake: %v", err)
+	}
+	cause := errors.New("listen: no port")
+	err := Under("ingest", errors.Join(cause, nil, errors.Join(errors.New("max_concurrent: 0"))))
+	if want := "ingest.listen: no port\ningest.max_concurrent: 0"; err.Error() != want || !errors.Is(err, cause) {
+		t.Errorf("got %q, want %q", err, want)
+	}
+	if err := Under("a", errors.Join()); err != nil {
+		t.Errorf("an empty join: %v", err)
 	}
 }

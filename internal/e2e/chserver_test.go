@@ -83,7 +83,7 @@ type chServer struct {
 	kept chan struct{} // closed when keep has ended
 	mu   struct {
 		sync.Mutex
-		up  bool // shall run
+		up  bool // meant to run
 		cmd *exec.Cmd
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -82,15 +83,16 @@ func TestImports(t *testing.T) {
 	}{
 		{
 			"github.com/twmb/franz-go/pkg/kgo",
-			[]string{"ingest", "internal/task", "sink", "cmd/bluetick", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/embedded/kafka"},
+			[]string{"ingest", "internal/task", "sink", "cmd/bluetick/internal/pipeline", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/embedded/kafka"},
 			"Kafka lives at the rim; folds and decoders know nothing of it",
 		},
 		{
 			"github.com/ClickHouse/clickhouse-go/v2",
-			[]string{"sink/clickhouse", "internal/embedded/clickhouse", "internal/audit", "cmd/bluetick"},
+			[]string{"sink/clickhouse", "internal/embedded/clickhouse", "internal/audit", "cmd/bluetick/internal/pipeline"},
 			"one client of ClickHouse, one place that knows its types",
 		},
-		{"testing", []string{"internal/kafkatest", "internal/golden", "internal/embedded/clickhouse/chtest", "internal/task/tasktest"}, "production code does not test"},
+		{module + "internal/statecodec", []string{"aggregate", "alert"}, "states are written and read by their folds alone"},
+		{"testing", []string{"ingest/provider/providertest", "internal/kafkatest", "internal/golden", "internal/embedded/clickhouse/chtest", "internal/task/tasktest"}, "production code does not test"},
 		{"log", nil, "logs are structured: log/slog"},
 	}
 	for _, p := range packages(t) {
@@ -107,13 +109,94 @@ func TestImports(t *testing.T) {
 			if a, b := stage(p.ImportPath), stage(own); a != "" && b != "" && a != b {
 				t.Errorf("%s imports %s: stages meet in schemas, never in each other", p.ImportPath, own)
 			}
-			if under(p.ImportPath, "internal") && stage(own) != "" && !under(p.ImportPath, "internal/audit", "internal/e2e") {
+			if under(p.ImportPath, "internal") && stage(own) != "" {
 				t.Errorf("%s imports %s: internal never imports a stage", p.ImportPath, own)
+			}
+			if under(p.ImportPath, "internal/statecodec") {
+				t.Errorf("%s imports %s: the form of fields knows neither folds nor schemas", p.ImportPath, own)
+			}
+			if under(own, "cmd") && !under(p.ImportPath, "cmd") {
+				t.Errorf("%s imports %s: nothing climbs into cmd", p.ImportPath, own)
 			}
 			if under(p.ImportPath, "schemas") && !under(own, "schemas") {
 				t.Errorf("%s imports %s: schemas depends on nothing of ours", p.ImportPath, own)
 			}
 		}
+	}
+}
+
+// TestProvidersStandAlone checks that the general half of decoding knows no
+// provider, that providers do not know each other, that only the command line
+// lists them, and that none of them does I/O.
+func TestProvidersStandAlone(t *testing.T) {
+	const seam, kit = "ingest/provider", "ingest/provider/providertest"
+	one := func(path string) bool { return path != seam && path != kit && under(path, seam) }
+	providers := 0
+	for _, p := range packages(t) {
+		if one(p.ImportPath) {
+			providers++
+		}
+		for _, imported := range p.Imports {
+			if under(p.ImportPath, seam) && slices.Contains([]string{"os", "io", "net", "context", "log/slog"}, imported) {
+				t.Errorf("%s imports %s: a provider is requests in, events out", p.ImportPath, imported)
+			}
+			own, ok := strings.CutPrefix(imported, module)
+			if !ok {
+				continue
+			}
+			if one(own) && !under(p.ImportPath, "cmd/bluetick", own) {
+				t.Errorf("%s imports %s: only the command line knows which providers there are", p.ImportPath, own)
+			}
+			if p.ImportPath == seam && own != "schemas" {
+				t.Errorf("%s imports %s: the seam knows nothing but schemas", p.ImportPath, own)
+			}
+			if one(p.ImportPath) && own != seam && own != "schemas" && !under(own, p.ImportPath) {
+				t.Errorf("%s imports %s: a provider knows the seam and schemas", p.ImportPath, own)
+			}
+		}
+	}
+	if providers == 0 {
+		t.Errorf("no package below %s: has it moved?", seam)
+	}
+}
+
+// TestKafkaIsReachedInOnePlace: whoever makes a Kafka client is given the options
+// that reach the cluster, so that what a connection needs is added once. The
+// embedded broker may speak to itself.
+func TestKafkaIsReachedInOnePlace(t *testing.T) {
+	fset := token.NewFileSet()
+	found := false
+	goFiles(t, func(path string) {
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.ToSlash(filepath.Dir(rel))
+		if strings.HasSuffix(path, "_test.go") || under(dir, "internal/kafkatest", "internal/embedded/kafka") {
+			return
+		}
+		file, err := parser.ParseFile(fset, path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			x, ok := call.X.(*ast.Ident)
+			if !ok || x.Name != "kgo" || call.Sel.Name != "SeedBrokers" {
+				return true
+			}
+			if filepath.ToSlash(rel) != "cmd/bluetick/internal/pipeline/kafka.go" {
+				t.Errorf("%s: kgo.SeedBrokers: the options of a client are handed in", fset.Position(call.Pos()))
+			}
+			found = true
+			return true
+		})
+	})
+	if !found {
+		t.Error("kgo.SeedBrokers is nowhere: this test looks at the wrong place")
 	}
 }
 

@@ -19,22 +19,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// NewLogger writes to w at the given level ("debug" … "error") as "text" or
-// "json".
-func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log level %q: %w", level, err)
+// NewLogger writes to w as c says.
+func NewLogger(w io.Writer, c LogConfig) (*slog.Logger, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("log: %w", err)
 	}
-	opts := &slog.HandlerOptions{Level: l}
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(w, opts)), nil
-	case "json":
+	opts := &slog.HandlerOptions{Level: levels()[c.Level]}
+	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts)), nil
-	default:
-		return nil, fmt.Errorf("log format %q, want text or json", format)
 	}
+	return slog.New(slog.NewTextHandler(w, opts)), nil
 }
 
 // NewRegistry returns a registry with the Go runtime's and the process's own

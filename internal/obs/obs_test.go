@@ -57,7 +57,7 @@ func TestServer(t *testing.T) {
 
 func TestNewLogger(t *testing.T) {
 	var b strings.Builder
-	log, err := NewLogger(&b, "warn", "json")
+	log, err := NewLogger(&b, LogConfig{Level: "warn", Format: "json"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,10 +66,10 @@ func TestNewLogger(t *testing.T) {
 	if got := b.String(); strings.Contains(got, "quiet") || !strings.Contains(got, `"n":1`) {
 		t.Error(got)
 	}
-	if _, err := NewLogger(&b, "shout", "text"); err == nil {
+	if _, err := NewLogger(&b, LogConfig{Level: "shout", Format: "text"}); err == nil {
 		t.Error("unknown level: no error")
 	}
-	if _, err := NewLogger(&b, "info", "xml"); err == nil {
+	if _, err := NewLogger(&b, LogConfig{Level: "info", Format: "xml"}); err == nil {
 		t.Error("unknown format: no error")
 	}
 }

@@ -80,7 +80,7 @@ func topicMayBeGone(err error) bool {
 }
 
 // sameTopic returns a Refusal if topic is not the one with this id any more.
-// No answer is no refusal: the fetch is tried again.
+// No answer is not a refusal: the fetch is tried again.
 func sameTopic(ctx context.Context, client *kgo.Client, topic string, id [16]byte, where string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/internal/store"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -72,10 +73,19 @@ type Source struct {
 	// Partition of Partitions of the input topic.
 	Partition  int32
 	Partitions int32
+	// Metrics takes the fold's metrics, which leave when the partition closes. A
+	// series without a label for the partition is shared by the folds of all. nil:
+	// nowhere.
+	Metrics *meter.Scope
 }
 
 // NewFold opens a fold on the state of one partition. It is called once when
 // the task starts, with the state as the last checkpoint left it.
+//
+// Every stage has a function NewFold that returns one and takes what the fold
+// needs beyond that: its Config if it has one, and its Deps if it reaches the
+// outside. It opens nothing; a mistake in the configuration is the error of every
+// fold opened, and Config.Validate tells beforehand.
 type NewFold func(src Source, st store.State) (Fold, error)
 
 // Reject is the error of a record that can never be folded.

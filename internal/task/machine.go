@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/bluetick/bluetick/internal/invariant"
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/internal/store"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -50,6 +51,9 @@ type MachineConfig struct {
 	Emitter Emitter
 	// Rejected is told the reason of every record dropped; nil in most tests.
 	Rejected func(reason string)
+	// Metrics takes the fold's metrics. Whoever opened the Machine closes it when
+	// the Machine is done with; nil: nowhere.
+	Metrics *meter.Scope
 	// Fault may return an error to stop at a step, as a crash would; nil in
 	// production.
 	Fault func(Step) error
@@ -73,7 +77,8 @@ type Machine struct {
 // NewMachine opens the fold on the state.
 func NewMachine(cfg MachineConfig) (*Machine, error) {
 	b := cfg.Belongs
-	fold, err := cfg.NewFold(Source{Epoch: b.Epoch, Partition: b.Partition, Partitions: b.Partitions}, cfg.Store)
+	src := Source{Epoch: b.Epoch, Partition: b.Partition, Partitions: b.Partitions, Metrics: cfg.Metrics}
+	fold, err := cfg.NewFold(src, cfg.Store)
 	if err != nil {
 		return nil, fmt.Errorf("open %s fold of %s[%d]: %w", cfg.Stage, b.Topic, b.Partition, err)
 	}
@@ -100,6 +105,16 @@ func (m *Machine) LetterBytes() int { return m.bytes }
 
 // DClock is the fold's D-clock.
 func (m *Machine) DClock() schemas.Instant { return m.fold.DClock() }
+
+// Sources is how far each partition of the stage before this one has come, as
+// the fold has heard of it: it says which one holds the watermark. nil for a
+// fold that follows no other, and before the first Progress.
+func (m *Machine) Sources() []SourceStatus {
+	if f, ok := m.fold.(Follower); ok {
+		return f.Sources()
+	}
+	return nil
+}
 
 // Apply folds one record. Offsets must rise; gaps are allowed.
 func (m *Machine) Apply(r Record) error {

@@ -165,7 +165,7 @@ func TestBrokenStaysBroken(t *testing.T) {
 }
 
 func TestApplyErrors(t *testing.T) {
-	t.Run("an error that is no reject breaks the machine", func(t *testing.T) {
+	t.Run("an error that is not a reject breaks the machine", func(t *testing.T) {
 		boom := errors.New("boom")
 		m, st := newMachine(t, &script{apply: func(task.Record) error { return boom }}, nil)
 		if err := m.Apply(task.Record{Offset: 8}); !errors.Is(err, boom) || !strings.Contains(err.Error(), "in/3/8") {

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/kafkalog"
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/internal/store"
 )
 
@@ -94,8 +95,11 @@ type Deps struct {
 	// Wall runs the timers and measures durations; nil is Now.
 	Wall func() time.Time
 	Log  *slog.Logger
-	// Registerer gets the metrics while the stage runs; nil is nowhere.
+	// Registerer gets the metrics of each partition, those of its fold too, while
+	// the partition is open; nil is nowhere.
 	Registerer prometheus.Registerer
+	// Board shows how far every partition is while the stage runs; nil: nobody asks.
+	Board *Board
 	// Ready is called once, when every task has opened its state and is about
 	// to read; nil is allowed.
 	Ready func()
@@ -130,13 +134,9 @@ func RunStage(ctx context.Context, cfg StageConfig, deps Deps) error {
 		deps.BlockCache = pebble.NewCache(defaultBlockCache)
 		defer deps.BlockCache.Unref()
 	}
-	s := &stage{cfg: cfg, deps: deps, log: deps.Log.With("stage", cfg.Stage), metrics: newMetrics(cfg.Stage)}
+	s := &stage{cfg: cfg, deps: deps, log: deps.Log.With("stage", cfg.Stage)}
 	s.kafkaLog = kafkalog.New(s.log, deps.Wall)
-	unregister, err := s.metrics.register(deps.Registerer)
-	if err != nil {
-		return fmt.Errorf("start stage %s: %w", cfg.Stage, err)
-	}
-	defer unregister()
+	var err error
 	if s.producer, err = s.client(producerOpts()...); err != nil {
 		return fmt.Errorf("start stage %s: %w", cfg.Stage, err)
 	}
@@ -160,7 +160,6 @@ type stage struct {
 	deps     Deps
 	log      *slog.Logger
 	kafkaLog *kafkalog.Logger // shared by all clients of the stage
-	metrics  *metrics
 	producer *kgo.Client
 	group    *groupReporter
 	tasks    []*task
@@ -209,8 +208,10 @@ func (s *stage) openTask(v view, partition int32, of int, emitter Emitter) (_ *t
 	if err != nil {
 		return nil, err
 	}
+	scope := meter.NewScope(s.deps.Registerer)
 	defer func() {
 		if err != nil {
+			scope.Close()
 			err = errors.Join(err, st.Close())
 		}
 	}()
@@ -220,10 +221,13 @@ func (s *stage) openTask(v view, partition int32, of int, emitter Emitter) (_ *t
 	if want.NextOffset, err = resume(found, has, want, v.logs[partition], dir); err != nil {
 		return nil, err
 	}
-	g := s.metrics.of(partition)
+	g, err := newGauges(scope, s.cfg.Stage, partition)
+	if err != nil {
+		return nil, err
+	}
 	machine, err := NewMachine(MachineConfig{
 		Stage: s.cfg.Stage, Belongs: want, NewFold: s.deps.NewFold, Store: st, Emitter: emitter,
-		Rejected: g.dropped, Fault: s.deps.Fault,
+		Rejected: g.rejected, Metrics: scope, Fault: s.deps.Fault,
 	})
 	if err != nil {
 		return nil, err
@@ -233,12 +237,15 @@ func (s *stage) openTask(v view, partition int32, of int, emitter Emitter) (_ *t
 		return nil, err
 	}
 	log.Info("state opened", "next_offset", want.NextOffset, "log_start", v.logs[partition].start, "log_end", v.logs[partition].end)
-	return &task{
+	t := &task{
 		policy: s.cfg.Policy, settling: s.cfg.Settling, stop: s.cfg.StopTimeout, output: s.cfg.Output != "",
 		where: fmt.Sprintf("%s[%d]", s.cfg.Input, partition), topic: s.cfg.Input, topicID: want.TopicID, part: partition,
 		machine: machine, store: st, consumer: consumer, report: s.group.note,
-		now: s.deps.Now, wall: s.deps.Wall, log: log, gauges: g,
-	}, nil
+		now: s.deps.Now, wall: s.deps.Wall, log: log, gauges: g, metrics: scope,
+		board: s.deps.Board, end: v.logs[partition].end,
+	}
+	t.publish()
+	return t, nil
 }
 
 // run gives every task its goroutine and the group reporter its own. The first

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/internal/store"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -36,9 +37,13 @@ type task struct {
 	wall     func() time.Time                  // timers
 	log      *slog.Logger
 	gauges   gauges
+	metrics  *meter.Scope // of the gauges and of the fold
+	board    *Board       // nil: nobody asks
 
-	schema     string // of the last record
-	highWater  int64  // the log's end as the last fetch knew it
+	schema     string          // of the last record
+	highWater  int64           // the log's end as the last fetch knew it
+	end        int64           // the log's end as it was last asked for
+	completeTo schemas.Instant // what the last Progress said
 	dirtyAt    time.Time
 	progressAt time.Time
 	savedAt    time.Time
@@ -57,10 +62,12 @@ func (t *task) run(ctx context.Context) error {
 		if err := t.step(ctx, work); err != nil {
 			return fmt.Errorf("task %s: %w", t.where, err)
 		}
+		t.publish()
 	}
 	if err := t.checkpoint(work); err != nil {
 		return fmt.Errorf("stop task %s: %w", t.where, err)
 	}
+	t.publish()
 	t.log.Info("task stopped", "next_offset", t.machine.Next())
 	return nil
 }
@@ -209,6 +216,7 @@ func (t *task) progress(work context.Context) error {
 	if err != nil || !sent {
 		return err
 	}
+	t.completeTo = to
 	t.gauges.completeLag.Set(float64(now-to) / 1000)
 	return nil
 }
@@ -224,6 +232,7 @@ func (t *task) atEnd(work context.Context) (bool, error) {
 	if err != nil {
 		return false, t.trouble(work, err)
 	}
+	t.end = end
 	return t.machine.Next() >= end, nil
 }
 
@@ -244,6 +253,8 @@ func (t *task) trouble(ctx context.Context, why error) error {
 
 // close gives up what the task holds; what was not checkpointed is discarded.
 func (t *task) close() error {
+	t.metrics.Close()
+	t.board.drop(t.machine.cfg.Stage, t.part)
 	t.consumer.Close()
 	return t.store.Close()
 }

@@ -16,7 +16,7 @@ FROM
     (
         SELECT source, output, max(progress.sources) AS sources, max(progress.complete_to) AS newest
         FROM progress
-        WHERE stage = 'message' AND progress.epoch = {{currentEpoch}}
+        WHERE stage = '{{stageMessage}}' AND progress.epoch = {{currentEpoch}}
         GROUP BY source, output
     )
     GROUP BY source
@@ -200,7 +200,7 @@ WITH
             if(grouping IN ('campaign', 'campaign_variant'), name, '') AS g_campaign, if(grouping = 'campaign_variant', variant, '') AS g_variant,
             minute + 60 + {age:UInt32} + step.2 AS at, sum(step.1 * n_sent) AS s_sent, {{sumSigned "s_" "n_" "step.1"}}
         FROM cohorts
-        ARRAY JOIN ['account', 'channel', 'sender', 'campaign', 'campaign_variant'] AS grouping
+        ARRAY JOIN [{{groupings}}] AS grouping
         ARRAY JOIN [(1, 0), (-1, {window:UInt32})] AS step
         WHERE at <= (SELECT complete_to FROM v_watermark) AND (grouping != 'campaign_variant' OR variant != '')
         GROUP BY account, grouping, g_channel, g_sender, g_campaign, g_variant, at

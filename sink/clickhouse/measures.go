@@ -3,32 +3,35 @@ package clickhouse
 import (
 	"fmt"
 	"strings"
+
+	"github.com/bluetick/bluetick/schemas"
 )
 
 // count is a number of unique messages.
 type count struct{ name, about string }
 
-// outcomes are the counts that panes hold as histograms of their delay.
-func outcomes() []count {
-	return []count{
-		{"delivered", "Messages delivered, or with anything that implies it"},
-		{"opened", "Messages read, clicked, replied to, or left by quoting them: receipts can be switched off, a click cannot hide"},
-		{"read", "Messages with a read receipt"},
-		{"clicked", "Messages with a click on a link or a tap on a button"},
-		{"replied", "Messages with an answer that is not an opt-out"},
-		{"engaged", "Messages clicked or replied to"},
-		{"opted_out", "Messages by which a contact left: opt-outs that name them"},
-		{"failed", "Messages that failed and were never delivered"},
-		{"withheld", "The part of failed whose reason is neither the sender's nor the network's doing: marketing cap, experiment, recipient had stopped"},
-	}
+// measures renders what the migrations take from the lists of schemas. It is a
+// value, so that a test can render with lists of its own.
+type measures struct {
+	outcomes []schemas.OutcomeInfo
+	rates    []schemas.Measure
 }
 
-func counts() []count {
-	return append([]count{{"sent", "Messages known: the provider accepted or failed them"}}, outcomes()...)
+func allMeasures() measures {
+	list := schemas.OutcomeList()
+	return measures{outcomes: list[:], rates: schemas.MeasureList()}
+}
+
+func (m measures) counts() []count {
+	all := []count{{schemas.ColumnSent, "Messages known: the provider accepted or failed them"}}
+	for _, o := range m.outcomes {
+		all = append(all, count{o.Name, o.About})
+	}
+	return all
 }
 
 // about is the comment of a count, in the words of docs/metrics.md.
-func about(name string) (string, error) {
+func (m measures) about(name string) (string, error) {
 	more := []count{
 		{"pending", "Messages neither delivered nor failed"},
 		{"recovered", "Messages that failed and were delivered too; they count as delivered"},
@@ -37,7 +40,7 @@ func about(name string) (string, error) {
 		{"cost_micros", "Known cost by currency, in millionths of the currency"},
 		{"billable", "Delivered messages the provider charges for, by its billing category"},
 	}
-	for _, c := range append(counts(), more...) {
+	for _, c := range append(m.counts(), more...) {
 		if c.name == name {
 			return quote(c.about), nil
 		}
@@ -51,22 +54,17 @@ func histogramComment() string {
 	return "Signed histogram of the delay after the send time with upper edges 1m 5m 15m 30m 1h 2h 4h 8h 24h 72h 7d 30d: +1 where it became true, -1 where it ceased to be. The sum of the first buckets is the count at that age"
 }
 
-// rate is a fraction of two counts.
+// rate is a measure with its columns in SQL.
 type rate struct{ name, numerator, denominator, note string }
 
-func rates() []rate {
-	return []rate{
-		{"delivery_rate", "delivered", "sent", ""},
-		{"eligible_delivery_rate", "delivered", "(sent - withheld)", ": a provider's cap is not an outage"},
-		{"open_rate", "opened", "delivered", ""},
-		{"read_rate", "read", "delivered", ": receipts only, as provider consoles show it"},
-		{"ctr", "engaged", "delivered", ": the next step, a reply or a click"},
-		{"click_rate", "clicked", "delivered", ""},
-		{"reply_rate", "replied", "delivered", ""},
-		{"ctor", "engaged", "opened", ": separates a weak message from a weak preview"},
-		{"opt_out_rate", "opted_out", "delivered", ""},
-		{"failure_rate", "failed", "sent", ""},
+// rateOf is r with prefix before each column.
+func (m measures) rateOf(r schemas.Measure, prefix string) rate {
+	of, less := r.Base.Columns()
+	denominator := prefix + of
+	if less != "" {
+		denominator = "(" + prefix + of + " - " + prefix + less + ")"
 	}
+	return rate{r.Name, prefix + m.outcomes[r.Numerator].Name, denominator, r.Note}
 }
 
 // bound is one of the columns of a rate: itself and its interval.
@@ -100,18 +98,18 @@ func wilson(k, sign, n string) string {
 	return fmt.Sprintf("(%[1]s + %[4]s / 2 %[2]s sqrt(%[4]s * (%[1]s * (%[3]s - %[1]s) / nullIf(%[3]s, 0) + %[4]s / 4))) / (%[3]s + %[4]s)", k, sign, n, z2)
 }
 
-func countColumns() string {
+func (m measures) countColumns() string {
 	var b []string
-	for _, c := range counts() {
+	for _, c := range m.counts() {
 		b = append(b, fmt.Sprintf("    %s Int64 COMMENT '%s'", c.name, quote(c.about)))
 	}
 	return strings.Join(b, ",\n")
 }
 
-func eachBound(line func(bound) string) string {
+func (m measures) eachBound(line func(bound) string) string {
 	var b []string
-	for _, r := range rates() {
-		for _, x := range r.bounds() {
+	for _, r := range m.rates {
+		for _, x := range m.rateOf(r, "").bounds() {
 			b = append(b, "    "+line(x))
 		}
 	}
@@ -121,72 +119,90 @@ func eachBound(line func(bound) string) string {
 // rateColumns declares the rates in a view, rateDefaults in a table, where they
 // are computed as rows are inserted; rateExpressions computes them from columns
 // named like the counts.
-func rateColumns() string {
-	return eachBound(func(x bound) string { return fmt.Sprintf("%s Nullable(Float64) COMMENT '%s'", x.name, x.about) })
+func (m measures) rateColumns() string {
+	return m.eachBound(func(x bound) string { return fmt.Sprintf("%s Nullable(Float64) COMMENT '%s'", x.name, x.about) })
 }
 
-func rateDefaults() string {
-	return eachBound(func(x bound) string {
+func (m measures) rateDefaults() string {
+	return m.eachBound(func(x bound) string {
 		return fmt.Sprintf("%s Nullable(Float64) DEFAULT %s COMMENT '%s'", x.name, x.expression, x.about)
 	})
 }
 
-func rateExpressions() string {
-	return eachBound(func(x bound) string { return x.expression + " AS " + x.name })
+func (m measures) rateExpressions() string {
+	return m.eachBound(func(x bound) string { return x.expression + " AS " + x.name })
 }
 
-func eachOutcome(item func(name string) string) string {
+func (m measures) eachOutcome(item func(name string) string) string {
 	var b []string
-	for _, c := range outcomes() {
-		b = append(b, item(c.name))
+	for _, o := range m.outcomes {
+		b = append(b, item(o.Name))
 	}
 	return strings.Join(b, ", ")
 }
 
 // sumTotals, sumAtAge and sumUpto add the histograms of panes: whole, up to an
 // age that is an edge, and the first upto buckets.
-func sumTotals(prefix string) string {
-	return eachOutcome(func(n string) string { return fmt.Sprintf("sum(arraySum(panes.%s)) AS %s%s", n, prefix, n) })
+func (m measures) sumTotals(prefix string) string {
+	return m.eachOutcome(func(n string) string { return fmt.Sprintf("sum(arraySum(panes.%s)) AS %s%s", n, prefix, n) })
 }
 
-func sumAtAge(prefix, age string) string {
-	return sumUpto(prefix, fmt.Sprintf("indexOf(%s, %s)", edges(), age))
+func (m measures) sumAtAge(prefix, age string) string {
+	return m.sumUpto(prefix, fmt.Sprintf("indexOf(%s, %s)", edges(), age))
 }
 
-func sumUpto(prefix, upto string) string {
-	return eachOutcome(func(n string) string {
+func (m measures) sumUpto(prefix, upto string) string {
+	return m.eachOutcome(func(n string) string {
 		return fmt.Sprintf("sum(arraySum(arraySlice(panes.%s, 1, %s))) AS %s%s", n, upto, prefix, n)
 	})
 }
 
-func sumSigned(to, from, sign string) string {
-	return eachOutcome(func(n string) string { return fmt.Sprintf("sum(%s * %s%s) AS %s%s", sign, from, n, to, n) })
+func (m measures) sumSigned(to, from, sign string) string {
+	return m.eachOutcome(func(n string) string { return fmt.Sprintf("sum(%s * %s%s) AS %s%s", sign, from, n, to, n) })
 }
 
-func sumOver(to, from, window string) string {
-	return eachOutcome(func(n string) string { return fmt.Sprintf("sum(%s%s) OVER %s AS %s%s", from, n, window, to, n) })
+func (m measures) sumOver(to, from, window string) string {
+	return m.eachOutcome(func(n string) string { return fmt.Sprintf("sum(%s%s) OVER %s AS %s%s", from, n, window, to, n) })
 }
 
-func renameTotals(prefix string) string {
-	return eachOutcome(func(n string) string { return fmt.Sprintf("%s%s AS %s", prefix, n, n) })
+func (m measures) renameTotals(prefix string) string {
+	return m.eachOutcome(func(n string) string { return fmt.Sprintf("%s%s AS %s", prefix, n, n) })
 }
 
-func eachRate(item func(rate) string) string {
+// outcomeArrays declares the outcomes of panes.
+func (m measures) outcomeArrays() string {
 	var b []string
-	for _, r := range rates() {
-		b = append(b, item(r))
+	for _, o := range m.outcomes {
+		b = append(b, fmt.Sprintf("    %-11s Array(Int64) COMMENT '%s. %s'", o.Name, quote(o.About), histogramComment()))
+	}
+	return strings.Join(b, ",\n")
+}
+
+func (m measures) eachRate(prefix string, item func(rate) string) string {
+	var b []string
+	for _, r := range m.rates {
+		b = append(b, item(m.rateOf(r, prefix)))
 	}
 	return strings.Join(b, ", ")
 }
 
-func metricNames() string { return eachRate(func(r rate) string { return "'" + r.name + "'" }) }
-
-func metricNumerators(prefix string) string {
-	return eachRate(func(r rate) string { return prefix + r.numerator })
+func (m measures) metricNames() string {
+	return m.eachRate("", func(r rate) string { return "'" + r.name + "'" })
 }
 
-func metricDenominators(prefix string) string {
-	return eachRate(func(r rate) string {
-		return strings.NewReplacer("sent", prefix+"sent", "withheld", prefix+"withheld", "delivered", prefix+"delivered", "opened", prefix+"opened").Replace(r.denominator)
-	})
+func (m measures) metricNumerators(prefix string) string {
+	return m.eachRate(prefix, func(r rate) string { return r.numerator })
+}
+
+func (m measures) metricDenominators(prefix string) string {
+	return m.eachRate(prefix, func(r rate) string { return r.denominator })
+}
+
+// groupings lists the groupings of rates as SQL strings.
+func groupings() string {
+	var b []string
+	for _, g := range schemas.Groupings() {
+		b = append(b, "'"+string(g)+"'")
+	}
+	return strings.Join(b, ", ")
 }

@@ -123,7 +123,7 @@ func TestMessages(t *testing.T) {
 		"read implies delivered": {[]schemas.Event{told(sent, 0), told(read, 7*time.Second)}, outcomes + " " + delays, "1 1 1 1 0 0 0 0 0 0 0 0 0 7 7 7 - - - -"},
 		"a click opens":          {[]schemas.Event{told(sent, 0), told(schemas.TypeClicked, 9*time.Second)}, outcomes, "1 1 1 0 1 0 1 0 0 0 0 0 0"},
 		"a reply engages":        {[]schemas.Event{told(sent, 0), told(schemas.TypeReplied, 9*time.Second)}, outcomes, "1 1 1 0 0 1 1 0 0 0 0 0 0"},
-		"leaving is no engagement": {
+		"leaving is not engagement": {
 			[]schemas.Event{told(sent, 0), told(schemas.TypeOptedOut, 9*time.Second)},
 			outcomes + " " + delays, "1 1 1 0 0 0 0 1 0 0 0 0 0 9 9 - - 9 - -",
 		},

@@ -8,12 +8,6 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// MemoryDays is how long the message fold certainly remembers a message after
-// the later of its first event and its send time: horizon, greatest age of an
-// accepted event and ten days to spare, less one because the fold forgets by
-// whole days of its own clock.
-const MemoryDays = schemas.HorizonDays + 10 + 10 - 1
-
 // TTL says how many days rows are kept; 0 keeps them for ever.
 type TTL struct {
 	EventsDays      int
@@ -37,7 +31,11 @@ func (t TTL) validate() error {
 // the text and so in its checksum: a build that counts otherwise cannot pass
 // for the one that made the views.
 func render(name, text string, ttl TTL) (string, error) {
-	t, err := template.New(name).Option("missingkey=error").Funcs(functions()).Parse(text)
+	return renderWith(allMeasures(), name, text, ttl)
+}
+
+func renderWith(m measures, name, text string, ttl TTL) (string, error) {
+	t, err := template.New(name).Option("missingkey=error").Funcs(functions(m)).Parse(text)
 	if err != nil {
 		return "", fmt.Errorf("parse migration: %w", err)
 	}
@@ -48,19 +46,19 @@ func render(name, text string, ttl TTL) (string, error) {
 	return b.String(), nil
 }
 
-func functions() template.FuncMap {
+func functions(m measures) template.FuncMap {
 	return template.FuncMap{
-		"about": about, "ageWords": ageWords, "buckets": func() int { return schemas.Buckets },
-		"countColumns": countColumns, "currentEpoch": func() string { return currentEpoch },
-		"delay": delay, "dimension": dimension, "edges": edges, "histogram": histogramComment,
+		"about": m.about, "ageWords": ageWords, "buckets": func() int { return schemas.Buckets },
+		"countColumns": m.countColumns, "currentEpoch": func() string { return currentEpoch },
+		"delay": delay, "dimension": dimension, "edges": edges, "groupings": groupings, "histogram": histogramComment,
 		"horizon":     func() int { return schemas.HorizonSeconds },
 		"horizonDays": func() int { return schemas.HorizonDays }, "inTime": inTime, "isLate": isLate,
-		"memoryDays": func() int { return MemoryDays }, "metricDenominators": metricDenominators,
-		"metricNames": metricNames, "metricNumerators": metricNumerators,
+		"memoryDays": func() int { return schemas.MemoryDays }, "metricDenominators": m.metricDenominators,
+		"metricNames": m.metricNames, "metricNumerators": m.metricNumerators,
 		"never": func() string { return never }, "otherFailure": func() string { return schemas.FailOther },
-		"outcomeAt": outcomeAt, "rateColumns": rateColumns, "rateDefaults": rateDefaults,
-		"rateExpressions": rateExpressions, "renameTotals": renameTotals, "sumAtAge": sumAtAge,
-		"sumOver": sumOver, "sumSigned": sumSigned, "sumTotals": sumTotals, "sumUpto": sumUpto, "ttl": ttlClause,
+		"outcomeArrays": m.outcomeArrays, "outcomeAt": outcomeAt, "rateColumns": m.rateColumns, "rateDefaults": m.rateDefaults,
+		"rateExpressions": m.rateExpressions, "renameTotals": m.renameTotals, "stageMessage": func() string { return schemas.StageMessage }, "sumAtAge": m.sumAtAge,
+		"sumOver": m.sumOver, "sumSigned": m.sumSigned, "sumTotals": m.sumTotals, "sumUpto": m.sumUpto, "ttl": ttlClause,
 		"wilsonHigh": wilsonHigh, "wilsonLow": wilsonLow, "withheld": withheld,
 	}
 }

@@ -13,7 +13,7 @@ func (r Panes) Len() int { return len(r) }
 
 func (r Panes) columns() []column {
 	type pane = schemas.Pane
-	return []column{
+	cols := []column{
 		col("epoch", r, func(p *pane) uint32 { return p.Epoch }),
 		col("source", r, func(p *pane) int32 { return p.Source }),
 		col("minute", r, func(p *pane) int64 { return p.Minute }),
@@ -26,22 +26,17 @@ func (r Panes) columns() []column {
 		col("variant", r, func(p *pane) string { return p.Tuple.Variant }),
 		col("segment", r, func(p *pane) string { return p.Tuple.Segment }),
 		col("sent", r, func(p *pane) int64 { return p.Counts.Sent }),
-		col("delivered", r, func(p *pane) []int64 { return p.Counts.Delivered[:] }),
-		col("opened", r, func(p *pane) []int64 { return p.Counts.Opened[:] }),
-		col("read", r, func(p *pane) []int64 { return p.Counts.Read[:] }),
-		col("clicked", r, func(p *pane) []int64 { return p.Counts.Clicked[:] }),
-		col("replied", r, func(p *pane) []int64 { return p.Counts.Replied[:] }),
-		col("engaged", r, func(p *pane) []int64 { return p.Counts.Engaged[:] }),
-		col("opted_out", r, func(p *pane) []int64 { return p.Counts.OptedOut[:] }),
-		col("failed", r, func(p *pane) []int64 { return p.Counts.Failed[:] }),
-		col("withheld", r, func(p *pane) []int64 { return p.Counts.Withheld[:] }),
+	}
+	list := schemas.OutcomeList()
+	cols = append(cols, outcomeColumns(list[:], r, func(p *pane, o int) []int64 { return p.Counts.Outcomes[o][:] })...)
+	return append(cols,
 		col("recovered", r, func(p *pane) int64 { return p.Counts.Recovered }),
 		col("late", r, func(p *pane) int64 { return p.Counts.Late }),
 		col("failures", r, func(p *pane) map[string]int64 { return p.Counts.Failures }),
 		col("cost_micros", r, func(p *pane) map[string]int64 { return p.Counts.CostMicros }),
 		col("billable", r, func(p *pane) map[string]int64 { return p.Counts.Billable }),
 		col("version", r, func(p *pane) uint64 { return uint64(p.Version) }),
-	}
+	)
 }
 
 // Rates are rows of the table rates, which computes the rates themselves.
@@ -55,23 +50,25 @@ func (r Rates) Len() int { return len(r) }
 
 func (r Rates) columns() []column {
 	type rate = schemas.Rate
-	return append(series(r, func(x *rate) *schemas.Series { return &x.Series }),
+	cols := append(series(r, func(x *rate) *schemas.Series { return &x.Series }),
 		col("epoch", r, func(x *rate) uint32 { return x.Epoch }),
 		col("window", r, func(x *rate) uint32 { return x.Window }),
 		col("age", r, func(x *rate) uint32 { return x.Age }),
 		col("at", r, func(x *rate) int64 { return x.At }),
 		col("sent", r, func(x *rate) int64 { return x.Totals.Sent }),
-		col("delivered", r, func(x *rate) int64 { return x.Totals.Delivered }),
-		col("opened", r, func(x *rate) int64 { return x.Totals.Opened }),
-		col("read", r, func(x *rate) int64 { return x.Totals.Read }),
-		col("clicked", r, func(x *rate) int64 { return x.Totals.Clicked }),
-		col("replied", r, func(x *rate) int64 { return x.Totals.Replied }),
-		col("engaged", r, func(x *rate) int64 { return x.Totals.Engaged }),
-		col("opted_out", r, func(x *rate) int64 { return x.Totals.OptedOut }),
-		col("failed", r, func(x *rate) int64 { return x.Totals.Failed }),
-		col("withheld", r, func(x *rate) int64 { return x.Totals.Withheld }),
-		col("version", r, func(x *rate) uint64 { return uint64(x.Version) }),
 	)
+	list := schemas.OutcomeList()
+	cols = append(cols, outcomeColumns(list[:], r, func(x *rate, o int) int64 { return x.Totals.Outcomes[o] })...)
+	return append(cols, col("version", r, func(x *rate) uint64 { return uint64(x.Version) }))
+}
+
+// outcomeColumns are the columns of list, in its order.
+func outcomeColumns[R, V any](list []schemas.OutcomeInfo, rows []R, of func(row *R, outcome int) V) []column {
+	var cols []column
+	for o := range list {
+		cols = append(cols, col(list[o].Name, rows, func(r *R) V { return of(r, o) }))
+	}
+	return cols
 }
 
 // series are the columns that name a series.

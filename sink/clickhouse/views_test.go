@@ -52,7 +52,7 @@ func testRates(t *testing.T, conn driver.Conn) {
 	at := sentAt().Truncate(time.Minute).Unix()
 	insert(t, conn, Rates{
 		{Epoch: 1, Series: series, Window: 60, Age: 1800, At: at, Version: 5, Totals: schemas.Totals{
-			Sent: 100, Delivered: 60, Opened: 30, Read: 24, Clicked: 6, Replied: 3, Engaged: 9, OptedOut: 0, Failed: 30, Withheld: 20,
+			Sent: 100, Outcomes: schemas.ByOutcome{schemas.OutcomeDelivered: 60, schemas.OutcomeOpened: 30, schemas.OutcomeRead: 24, schemas.OutcomeClicked: 6, schemas.OutcomeReplied: 3, schemas.OutcomeEngaged: 9, schemas.OutcomeOptedOut: 0, schemas.OutcomeFailed: 30, schemas.OutcomeWithheld: 20},
 		}},
 		{Epoch: 1, Series: series, Window: 60, Age: 1800, At: at, Version: 4, Totals: schemas.Totals{Sent: 1}}, // a stale owner's
 		{Epoch: 1, Series: series, Window: 60, Age: 1800, At: at + 60, Version: 6},
@@ -193,12 +193,12 @@ func fillPanes(t *testing.T, conn driver.Conn) {
 		return p
 	}
 	first := func(c *schemas.Counts) { // 600 sent
-		c.Delivered = schemas.Histogram{500, 40, 0, 0, 30} // 570 at 1 h
-		c.Opened = schemas.Histogram{0, 100, 0, 0, 0, 0, 0, 0, 299, 0, 0, 1}
-		c.Read, c.Engaged, c.Clicked = c.Opened, schemas.Histogram{0, 57}, schemas.Histogram{0, 57}
-		c.OptedOut = schemas.Histogram{0, 0, 0, 0, 0, 0, 0, 0, 0, 2}
-		c.Failed = schemas.Histogram{20, 0, 0, -5}
-		c.Withheld = schemas.Histogram{10}
+		c.Outcomes[schemas.OutcomeDelivered] = schemas.Histogram{500, 40, 0, 0, 30} // 570 at 1 h
+		c.Outcomes[schemas.OutcomeOpened] = schemas.Histogram{0, 100, 0, 0, 0, 0, 0, 0, 299, 0, 0, 1}
+		c.Outcomes[schemas.OutcomeRead], c.Outcomes[schemas.OutcomeEngaged], c.Outcomes[schemas.OutcomeClicked] = c.Outcomes[schemas.OutcomeOpened], schemas.Histogram{0, 57}, schemas.Histogram{0, 57}
+		c.Outcomes[schemas.OutcomeOptedOut] = schemas.Histogram{0, 0, 0, 0, 0, 0, 0, 0, 0, 2}
+		c.Outcomes[schemas.OutcomeFailed] = schemas.Histogram{20, 0, 0, -5}
+		c.Outcomes[schemas.OutcomeWithheld] = schemas.Histogram{10}
 		c.Recovered = 5
 		c.Failures = map[string]int64{schemas.FailCapped: 10, schemas.FailTemplate: 5}
 		c.CostMicros = map[string]int64{"EUR": 57_000_000}
@@ -213,7 +213,7 @@ func fillPanes(t *testing.T, conn driver.Conn) {
 		Panes{pane(0, minute, "spring", 3, 1, nil), stale},
 		Panes{
 			pane(0, minute, "spring", 7, 600, first),
-			pane(1, later, "spring", 4, 400, func(c *schemas.Counts) { c.Delivered[0] = 380 }),
+			pane(1, later, "spring", 4, 400, func(c *schemas.Counts) { c.Outcomes[schemas.OutcomeDelivered][0] = 380 }),
 			plain,
 			pane(0, minute+60, "", 8, 0, nil), // a pane that fell to zero
 		},

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// maxMemoryBytes caps the default memory limit: more than this is no small installation any more.
+	// maxMemoryBytes caps the default memory limit: an installation that needs more is not small any more.
 	maxMemoryBytes = 2 << 30
 	// assumedMemoryBytes is what we take a machine to have that does not tell.
 	assumedMemoryBytes = 4 << 30

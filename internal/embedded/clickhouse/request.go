@@ -39,7 +39,7 @@ const (
 	maxSessionTimeout     = time.Hour        // as in a server
 )
 
-// transportParams belong to the HTTP interface or to nobody here; they are no settings of the engine.
+// transportParams belong to the HTTP interface or to nobody here; they are not settings of the engine.
 // log_comment is ours: it marks the running query.
 const transportParams = " query query_id user password quota_key database default_format session_id session_timeout session_check" +
 	" compress decompress network_compression_method network_zstd_compression_level client_protocol_version stacktrace role" +

@@ -46,7 +46,7 @@ type diskGuard struct {
 }
 
 // check answers req when the disk has no room for it. handled is false when the
-// broker shall go on with it.
+// broker can go on with it.
 func (g *diskGuard) check(req *kmsg.ProduceRequest) (resp kmsg.Response, handled bool) {
 	free, err := g.free(g.dir)
 	full := err == nil && free < diskReserve // unknown is not full: the write itself will tell
@@ -67,7 +67,7 @@ func (g *diskGuard) check(req *kmsg.ProduceRequest) (resp kmsg.Response, handled
 // refuse answers every partition of req with KAFKA_STORAGE_ERROR: clients try
 // again, the same batches in the same order, until there is room or their own
 // limit is reached. Nothing of the request has touched the log, so that the
-// repeat is no duplicate.
+// repeat is not a duplicate.
 func refuse(req *kmsg.ProduceRequest, why string) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ProduceResponse)
 	for _, t := range req.Topics {

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/bluetick/bluetick/internal/audit"
+	"github.com/bluetick/bluetick/internal/embedded/clickhouse/chtest"
+	"github.com/bluetick/bluetick/internal/topics"
+	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+func connection(t *testing.T) driver.Conn {
+	t.Helper()
+	conn, err := sinkch.Connect(t.Context(), chtest.Open(t).ClientOptions("default"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
+// TestAsk puts questions to a real engine and looks at what a person would read.
+func TestAsk(t *testing.T) {
+	conn := connection(t)
+	for name, c := range map[string]struct{ query, format, want string }{
+		"a table": {
+			"SELECT campaign, n, rate FROM (SELECT 'spring' AS campaign, 7 AS n, 0.25 AS rate UNION ALL SELECT 'x', 12345, 1) ORDER BY n", "table",
+			"campaign  n      rate\nspring    7      0.25\nx         12345  1\n",
+		},
+		"tabs":            {"SELECT 'a\\tb' AS t, NULL AS nothing", "tsv", "t\tnothing\na\\tb\tNULL\n"},
+		"JSON":            {"SELECT 'a' AS t, toInt64(7) AS n, toFloat64(nan) AS x", "json", `{"n":7,"t":"a","x":null}` + "\n"},
+		"a key":           {"SELECT toFixedString('0123456789abcdef', 16) AS k", "tsv", "k\n30313233343536373839616263646566\n"},
+		"an instant":      {"SELECT toDateTime64('2026-02-03 04:05:06.700', 3, 'UTC') AS at", "tsv", "at\n2026-02-03 04:05:06.7\n"},
+		"a nullable date": {"SELECT CAST('2026-02-03', 'Nullable(Date)') AS d", "tsv", "d\n2026-02-03\n"},
+		"a comment first": {"-- how many\nSELECT 1 AS n", "tsv", "n\n1\n"},
+	} {
+		var out bytes.Buffer
+		if err := ask(t.Context(), conn, c.query, c.format, &out); err != nil || out.String() != c.want {
+			t.Errorf("%s: %q, %v; want %q", name, &out, err, c.want)
+		}
+	}
+}
+
+// TestAskWithoutAnAnswer: what returns no rows is done and says nothing.
+func TestAskWithoutAnAnswer(t *testing.T) {
+	conn := connection(t)
+	var out bytes.Buffer
+	for _, query := range []string{
+		"CREATE TABLE things (n Int64) ENGINE = MergeTree ORDER BY n", "INSERT INTO things SELECT number FROM numbers(3)",
+	} {
+		if err := ask(t.Context(), conn, query, "table", &out); err != nil || out.Len() > 0 {
+			t.Fatalf("%s: %q, %v", query, &out, err)
+		}
+	}
+	if err := ask(t.Context(), conn, "SELECT count() AS n FROM things", "tsv", &out); err != nil || out.String() != "n\n3\n" {
+		t.Errorf("%q, %v", &out, err)
+	}
+	for _, query := range []string{"SELECT nothing", "SELEC 1", "SELECT * FROM no_such_table"} {
+		if err := ask(t.Context(), conn, query, "table", &out); err == nil {
+			t.Errorf("%s: no error", query)
+		}
+	}
+}
+
+func TestAuditLines(t *testing.T) {
+	var out bytes.Buffer
+	printAudit(&out, &audit.Report{Compared: 7, Differences: 2, Epoch: 1, LeftOut: 3, Relapsed: 4, Expired: 5})
+	want := "audit: 2 differences in 7 panes (epoch 1; left out: 3 still on their way, 4 of forgotten messages, 5 past the TTL)\n"
+	if !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got %q, want %q", &out, want)
+	}
+}
+
+func TestTopicsLines(t *testing.T) {
+	var out bytes.Buffer
+	report := topics.Report{Topics: []topics.State{
+		{Name: "bluetick.events", Partitions: 4, Replicas: 3, Created: true}, {Name: "bluetick.raw", Partitions: 12, Replicas: 1},
+	}}
+	want := "topic            partitions  replicas  state\n" +
+		"bluetick.events  4           3         created\n" +
+		"bluetick.raw     12          1         there\n"
+	if err := writeTopics(&out, report); err != nil || out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s\n%v", &out, want, err)
+	}
+}

@@ -1,0 +1,90 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/bluetick/bluetick/internal/topics"
+	"github.com/bluetick/bluetick/schemas"
+	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
+)
+
+// waitFor repeats try until it succeeds, until it fails in a way that waiting does
+// not mend, or until limit has passed: after a power cut everything starts at
+// once, and the servers are rarely first. The error names who did not answer
+// and how it failed last.
+func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Duration, away func(error) bool, try func(context.Context) error) error {
+	const least, most = 250 * time.Millisecond, 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var last error
+	for pause := least; ; pause = min(2*pause, most) {
+		err := try(ctx)
+		if err == nil || !away(err) {
+			return err
+		}
+		// An attempt that was cut off says less than the one before it.
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
+		if ctx.Err() == nil {
+			log.Warn("waiting for "+who, "err", err, "again_after", pause)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return errors.New("stopped while waiting for " + who)
+			}
+			return fmt.Errorf("%s did not answer within %s: %w", who, limit, last)
+		}
+	}
+}
+
+// kafkaAway says whether Kafka may answer later: it has not answered at all, or
+// has said so itself. A topic that does not fit stays as it is.
+func kafkaAway(err error) bool {
+	if _, ok := errors.AsType[topics.Finding](err); ok {
+		return false
+	}
+	if answer, ok := errors.AsType[*kerr.Error](err); ok {
+		return answer.Retriable
+	}
+	return true
+}
+
+func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.ClassPermanent }
+
+// ensureTopics waits for Kafka, creates what is missing and checks all.
+func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, brokers []string) (report topics.Report, err error) {
+	err = waitFor(ctx, log, "Kafka at "+strings.Join(brokers, ", "), cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
+		report, err = topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{
+			Create: true, ReplicationFactor: cfg.Kafka.ReplicationFactor,
+		})
+		return err
+	})
+	return report, err
+}
+
+// migrate waits for ClickHouse and brings the database to the schema of this
+// build. It returns the migrations it applied.
+func migrate(ctx context.Context, cfg *Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
+	err = waitFor(ctx, log, "ClickHouse at "+strings.Join(opts.Addr, ", "), cfg.StartTimeout, clickhouseAway, func(ctx context.Context) error {
+		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{
+			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays, DeadLettersDays: deadLettersDays}, Epoch: epoch, Now: now,
+		})
+		applied = append(applied, done...)
+		return Remedy(err)
+	})
+	return applied, err
+}

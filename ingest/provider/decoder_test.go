@@ -1,0 +1,167 @@
+package provider
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// TestEmit: what the general half adds to an event, and what it refuses.
+func TestEmit(t *testing.T) {
+	const day = 24 * 3600_000
+	for _, c := range []struct {
+		name    string
+		at      schemas.Instant
+		want    schemas.Instant
+		clamped int
+		letter  string
+	}{
+		{"now", testNow, testNow, 0, ""},
+		{"earlier", testNow - day, testNow - day, 0, ""},
+		{"as old as may be", testNow - 10*day, testNow - 10*day, 0, ""},
+		{"older", testNow - 10*day - 1, 0, 0, ReasonTooOld},
+		{"after us", testNow + 1, testNow, 1, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := testDecoder(t)
+			d.Account, d.Sender = "7", "sender"
+			d.Emit(Item{Raw: []byte("raw"), Pointer: "here"}, schemas.Event{Type: schemas.TypeRead, OccurredAt: c.at})
+			r := d.Result()
+			if c.letter != "" {
+				if len(r.Events) != 0 || len(r.Letters) != 1 || r.Letters[0].Reason != c.letter || r.Letters[0].Where != "here" || string(r.Letters[0].Item) != "raw" {
+					t.Errorf("got %+v", r)
+				}
+				return
+			}
+			if len(r.Events) != 1 || len(r.Letters) != 0 || r.Stats.Clamped != c.clamped {
+				t.Fatalf("got %+v", r)
+			}
+			e := r.Events[0]
+			if e.OccurredAt != c.want || e.Channel != "post" || e.Account != "7" || e.Sender != "sender" || e.ReceivedAt != testNow || e.SourceRevision != 3 {
+				t.Errorf("got %+v", e)
+			}
+			if e.ID != schemas.EventID(&e) {
+				t.Error("the id is not of the content")
+			}
+		})
+	}
+}
+
+// TestOwnID: the provider's own id is all that makes the event's, within one
+// account of one provider.
+func TestOwnID(t *testing.T) {
+	id := func(account, own string, at schemas.Instant) schemas.Key {
+		d := testDecoder(t)
+		d.Account = account
+		d.Emit(Item{OwnID: own}, schemas.Event{Type: schemas.TypeRead, OccurredAt: at})
+		return d.Result().Events[0].ID
+	}
+	first := id("7", "e-1", testNow)
+	for _, c := range []struct {
+		name string
+		got  schemas.Key
+		same bool
+	}{
+		{"another time", id("7", "e-1", testNow-5000), true},
+		{"another id", id("7", "e-2", testNow), false},
+		{"another account", id("8", "e-1", testNow), false},
+		{"none", id("7", "", testNow), false},
+	} {
+		if (c.got == first) != c.same {
+			t.Errorf("%s: %s beside %s", c.name, c.got, first)
+		}
+	}
+}
+
+// TestChannelOfAnItem: a provider of several channels says which one an item is
+// of, and a message's key is of that channel.
+func TestChannelOfAnItem(t *testing.T) {
+	d := testDecoder(t)
+	d.Account = "7"
+	for _, channel := range []schemas.Channel{"post", "wire"} {
+		d.Begin()
+		d.Channel = channel
+		d.Emit(Item{}, schemas.Event{Type: schemas.TypeRead, OccurredAt: testNow, MessageKey: d.MessageKey("0815")})
+	}
+	for i, channel := range []schemas.Channel{"post", "wire"} {
+		e := d.Result().Events[i]
+		if e.Channel != channel || e.MessageKey != schemas.MessageKey(channel, "7", "0815") {
+			t.Errorf("event %d: channel %q, key %s", i, e.Channel, e.MessageKey)
+		}
+	}
+}
+
+// TestBegin: the people of one item are not the next one's.
+func TestBegin(t *testing.T) {
+	d := testDecoder(t)
+	d.Person.AddNumber("447700900123")
+	d.Emit(Item{}, schemas.Event{Type: schemas.TypeRead, OccurredAt: testNow})
+	d.Begin()
+	d.Emit(Item{}, schemas.Event{Type: schemas.TypeRead, OccurredAt: testNow})
+	if e := d.Result().Events; len(e[0].ContactKeys) != 1 || e[0].Country != "GB" || len(e[1].ContactKeys) != 0 || e[1].Country != "" {
+		t.Errorf("got %+v", e)
+	}
+	if got := d.Public("7700900123", MaxName); got != "7700900123" {
+		t.Errorf("the number of an earlier item is withheld: %q", got)
+	}
+}
+
+// TestLetterCopies: a letter outlives the body it was cut from.
+func TestLetterCopies(t *testing.T) {
+	d, body := testDecoder(t), []byte("not to be decoded")
+	d.LetterAt("", ReasonBadEnvelope, "of no known form", body)
+	clear(body)
+	if got := d.Result().Letters[0].Item; !bytes.Equal(got, []byte("not to be decoded")) {
+		t.Errorf("kept %q", got)
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	a, b := &named{name: "a"}, &named{name: "b"}
+	r := NewRegistry(a, b)
+	if r.Find("b") != b || r.Find("c") != nil || r.Names() != "a, b" {
+		t.Errorf("b is %v, c is %v, all are %q", r.Find("b"), r.Find("c"), r.Names())
+	}
+	var none Registry
+	if none.Find("") != nil || none.Names() != "" {
+		t.Error("the zero registry knows a provider")
+	}
+	defer func() {
+		if said, ok := recover().(string); !ok || !strings.Contains(said, `BUG: two providers are named "a"`) {
+			t.Errorf("panicked with %q", said)
+		}
+	}()
+	NewRegistry(a, &named{name: "a"})
+}
+
+type named struct {
+	Provider
+	name string
+}
+
+func (n *named) Name() string { return n.name }
+
+func TestCheckSecrets(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		secrets []string
+		want    string
+	}{
+		{"one", []string{"a"}, ""},
+		{"several", []string{"a", "b"}, ""},
+		{"none", nil, "secrets: none given; look there"},
+		{"one is empty", []string{"a", ""}, "secrets: one is empty"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if err := (&Settings{Secrets: c.secrets}).CheckSecrets("look there"); err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,138 @@
+package meta
+
+import (
+	"github.com/valyala/fastjson"
+
+	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// said is what counts in an inbound message: whether it is an answer, a tap,
+// and the texts that can be an opt-out word.
+type said struct {
+	// answers holds for whatever a person sent; false for notices and
+	// withdrawals, which are kept as TypeOther under name.
+	answers bool
+	name    string
+	// click is set for a tap.
+	click *schemas.Click
+	// road and words are where an opt-out word may stand, and the texts there.
+	road  string
+	words [2]string
+	// about is the provider id of the message it is about, empty if it names
+	// none.
+	about string
+}
+
+// message decodes what a person sent. Its text is looked at for opt-out words
+// and never kept.
+func (d *decoder) message(it provider.Item) {
+	id := provider.JSONText(it.JSON, "id")
+	if id == "" {
+		d.Letter(it, provider.ReasonNoMessageID, "the message has no id")
+		return
+	}
+	at, ok := d.occurred(it)
+	if !ok {
+		return
+	}
+	e := schemas.Event{OccurredAt: at, InboundKey: d.MessageKey(id)}
+	d.identify(provider.JSONText(it.JSON, "from"), provider.JSONText(it.JSON, "from_user_id"))
+	if group := provider.JSONText(it.JSON, "group_id"); group != "" {
+		d.Person.Hide(group)
+	}
+	s := d.hear(it.JSON)
+	e.MessageKey = d.MessageKey(s.about)
+	e.Type = d.meaning(&s)
+	switch e.Type {
+	case schemas.TypeOptedOut, schemas.TypeOptedIn:
+		e.Road = s.road
+	case schemas.TypeClicked:
+		s.click.ID = d.Public(s.click.ID, provider.MaxValue)
+		e.Click = s.click
+	case schemas.TypeOther:
+		e.RawName = d.Public(s.name, provider.MaxName)
+	}
+	d.Emit(it, e)
+}
+
+// meaning is the one type a message counts as. Leaving is not engagement, so an
+// opt-out word outranks the answer or tap that carries it.
+func (d *decoder) meaning(s *said) schemas.EventType {
+	for _, w := range s.words {
+		if m := d.Meaning(w); m != 0 {
+			return m
+		}
+	}
+	switch {
+	case s.click != nil && s.about != "":
+		return schemas.TypeClicked
+	case s.answers:
+		return schemas.TypeReplied
+	default:
+		return schemas.TypeOther
+	}
+}
+
+// hear reads a message by its type.
+func (d *decoder) hear(v *fastjson.Value) said {
+	kind := provider.JSONText(v, "type")
+	s := said{name: kind, about: provider.JSONText(v, "context", "id")}
+	switch kind {
+	case "text":
+		s.answers = true
+		s.road, s.words[0] = schemas.RoadWord, provider.JSONText(v, "text", "body")
+	case "image", "video", "document":
+		s.answers = true
+		s.road, s.words[0] = schemas.RoadWord, provider.JSONText(v, kind, "caption")
+	case "audio", "voice", "sticker", "location", "contacts", "order", "ephemeral":
+		s.answers = true
+	case "unsupported":
+		// Something we are not shown; an edit of an earlier message is not new.
+		s.answers = provider.JSONText(v, kind, "type") != "edit"
+	case "button":
+		s.tap("button", provider.JSONText(v, kind, "payload"), provider.JSONText(v, kind, "text"))
+	case "interactive":
+		s.interactive(v.Get(kind))
+	case "reaction":
+		// A withdrawn reaction has no emoji.
+		s.answers = provider.JSONText(v, kind, "emoji") != ""
+		s.about = provider.JSONText(v, kind, "message_id")
+	case "system":
+		if what := provider.JSONText(v, kind, "type"); what != "" {
+			s.name = kind + "." + what
+		}
+		// The notice names the person's new identity beside the old one.
+		d.Person.AddNumber(provider.JSONText(v, kind, "wa_id"))
+		d.Person.AddScoped(provider.JSONText(v, kind, "user_id"))
+	case "":
+		s.name = "message"
+	}
+	return s
+}
+
+// tap is a tap on something with an id and a label; labels and ids both can be
+// opt-out words.
+func (s *said) tap(kind, id, label string) {
+	s.answers = true
+	s.road, s.words = schemas.RoadButton, [2]string{label, id}
+	if id == "" {
+		id = label
+	}
+	s.click = &schemas.Click{Kind: kind, ID: id}
+}
+
+func (s *said) interactive(v *fastjson.Value) {
+	switch kind := provider.JSONText(v, "type"); kind {
+	case "button_reply":
+		s.tap("button", provider.JSONText(v, kind, "id"), provider.JSONText(v, kind, "title"))
+	case "list_reply":
+		s.tap("list", provider.JSONText(v, kind, "id"), provider.JSONText(v, kind, "title"))
+	case "nfm_reply":
+		// A form; what was filled in is not looked at.
+		s.answers = true
+		s.click = &schemas.Click{Kind: "form", ID: provider.JSONText(v, kind, "name")}
+	default:
+		s.answers = true
+	}
+}

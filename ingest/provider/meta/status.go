@@ -1,0 +1,84 @@
+package meta
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/bluetick/bluetick/ingest/provider"
+	"github.com/bluetick/bluetick/schemas"
+)
+
+// status decodes what became of an outbound message.
+func (d *decoder) status(it provider.Item) {
+	id := provider.JSONText(it.JSON, "id")
+	if id == "" {
+		d.Letter(it, provider.ReasonNoMessageID, "the status names no message")
+		return
+	}
+	at, ok := d.occurred(it)
+	if !ok {
+		return
+	}
+	e := schemas.Event{OccurredAt: at, MessageKey: d.MessageKey(id)}
+	d.identifyRecipient(it.JSON)
+	name := provider.JSONText(it.JSON, "status")
+	if provider.JSONText(it.JSON, "type") == "payment" {
+		// What became of an order's payment, not of the message that asked for it.
+		name = "payment." + name
+	}
+	if e.Type = statusType(name); e.Type == schemas.TypeOther {
+		e.RawName = d.Public(cmp.Or(name, "status"), provider.MaxName)
+	}
+	if e.Type == schemas.TypeFailed {
+		e.Failure = d.failure(it.JSON)
+	}
+	e.Cost = cost(it.JSON.Get("pricing"))
+	d.Callback(&e, provider.JSONText(it.JSON, "biz_opaque_callback_data"))
+	d.Emit(it, e)
+}
+
+// statusType maps a status; a voice message that was played was read.
+func statusType(name string) schemas.EventType {
+	switch name {
+	case "sent":
+		return schemas.TypeSent
+	case "delivered":
+		return schemas.TypeDelivered
+	case "read", "played":
+		return schemas.TypeRead
+	case "failed":
+		return schemas.TypeFailed
+	default:
+		return schemas.TypeOther
+	}
+}
+
+// identifyRecipient adds the recipient; of a group message that is the
+// participant, while recipient_id is the group's.
+func (d *decoder) identifyRecipient(v *fastjson.Value) {
+	if provider.JSONText(v, "recipient_type") == "group" {
+		d.Person.Hide(provider.JSONText(v, "recipient_id"))
+		d.identify(provider.JSONText(v, "recipient_participant_id"), provider.JSONText(v, "recipient_participant_user_id"))
+		return
+	}
+	d.identify(provider.JSONText(v, "recipient_id"), provider.JSONText(v, "recipient_user_id"))
+}
+
+// cost reads pricing, which never has an amount. type says what is billed and
+// outlives the older flag billable.
+func cost(pricing *fastjson.Value) *schemas.Cost {
+	if !provider.IsJSONObject(pricing) {
+		return nil
+	}
+	c := schemas.Cost{Category: provider.Clean(provider.JSONText(pricing, "category"), provider.MaxName)}
+	switch kind := provider.JSONText(pricing, "type"); {
+	case kind == "regular":
+		c.Billable = true
+	case strings.HasPrefix(kind, "free_"):
+	default:
+		c.Billable = pricing.GetBool("billable")
+	}
+	return &c
+}
