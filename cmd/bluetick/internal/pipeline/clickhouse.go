@@ -10,6 +10,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/bluetick/bluetick/internal/config"
+	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 )
 
 // ClickHouse says where ClickHouse is: embedded on Listen, or the server of DSN.
@@ -21,6 +22,8 @@ type ClickHouse struct {
 	Library  string `yaml:"library"` // libchdb, if not where make puts it
 	// EventsTTLDays deletes events after this many days; 0 keeps them.
 	EventsTTLDays int `yaml:"events_ttl_days"`
+	// Readers bounds what everybody but the administrator may take of the embedded engine, all together.
+	Readers embedded.Readers `yaml:"readers"`
 }
 
 func defaultClickHouse() ClickHouse {
@@ -31,7 +34,7 @@ func defaultClickHouse() ClickHouse {
 func (c *ClickHouse) Embedded() bool { return c.DSN == "" }
 
 func (c *ClickHouse) validate() error {
-	errs := []error{validateListen(c.Listen)}
+	errs := []error{validateListen(c.Listen), config.Under("readers", c.Readers.Validate())}
 	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`).MatchString(c.Database) {
 		errs = append(errs, fmt.Errorf("database: %q is no plain identifier", c.Database))
 	}

@@ -70,7 +70,7 @@ sources:
   - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
 kafka: {listen: "k:2", brokers: ["b:3"], partitions: 6, replication_factor: 7}
-clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8}
+clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, readers: {queries: 2, memory_bytes: 300000000, time: 9s}}
 sink: {accept_gap: true}
 metrics: {listen: "m:5"}
 alerts:
@@ -103,8 +103,10 @@ alerts:
 	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || k.Partitions != 6 || k.ReplicationFactor != 7 {
 		t.Errorf("kafka %+v", k)
 	}
-	if got, want := c.ClickHouse, (ClickHouse{"c:4", "clickhouse://h:9000", "db", "lib", 8}); got != want {
-		t.Errorf("clickhouse %+v, want %+v", got, want)
+	ch := ClickHouse{Listen: "c:4", DSN: "clickhouse://h:9000", Database: "db", Library: "lib", EventsTTLDays: 8}
+	ch.Readers.Concurrency, ch.Readers.MemoryBytes, ch.Readers.Time = 2, 300_000_000, 9*time.Second
+	if c.ClickHouse != ch {
+		t.Errorf("clickhouse %+v, want %+v", c.ClickHouse, ch)
 	}
 	a := c.Alerts
 	if a.FalseAlarms != "9 per account per 30d" || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||

@@ -80,6 +80,7 @@ type Process struct {
 // New locks the data folder and answers for metrics and health. cfg has been
 // through Finish.
 func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
+	app.RaiseFiles(log)
 	p := &Process{cfg: cfg, log: log, times: t, life: app.New(log), registry: obs.NewRegistry(), cache: pebble.NewCache(blockCacheBytes)}
 	p.life.OnStop("state cache", func(context.Context) error { p.cache.Unref(); return nil })
 	root, err := dataroot.Open(cfg.Data)
