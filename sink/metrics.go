@@ -13,6 +13,7 @@ type metrics struct {
 	dropped   *prometheus.CounterVec   // topic, reason
 	inserted  *prometheus.CounterVec   // table
 	errors    *prometheus.CounterVec   // topic, class
+	inARow    *prometheus.GaugeVec     // topic, call
 	lag       *prometheus.GaugeVec     // topic, partition
 	rows      *prometheus.HistogramVec // topic
 	bytes     *prometheus.HistogramVec // topic
@@ -35,6 +36,9 @@ func newMetrics(s *meter.Scope) (*metrics, error) {
 		dropped:  counter("records_dropped_total", "Records that could not be decoded and became a row in dead_letters.", "topic", "reason"),
 		inserted: counter("rows_inserted_total", "Rows acknowledged by ClickHouse, repeats included.", "table"),
 		errors:   counter("errors_total", "Failed calls by what the failure means.", "topic", "class"),
+		inARow: meter.Register(s, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "bluetick", Subsystem: "sink", Name: "failures_in_a_row", Help: "Failures since the last success of what is tried again.",
+		}, []string{"topic", "call"})),
 		lag: meter.Register(s, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "sink", Name: "lag_offsets", Help: "End of the log minus the next offset to insert.",
 		}, []string{"topic", "partition"})),

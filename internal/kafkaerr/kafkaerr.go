@@ -7,11 +7,16 @@ import (
 	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Permanent says whether err is an answer of Kafka that stays the same until
-// somebody changes a setting, a right or a topic.
+// somebody changes a setting, a right or a topic, records that are lost, or the
+// end of a client that we have closed.
 func Permanent(err error) bool {
+	if _, lost := errors.AsType[*kgo.ErrDataLoss](err); lost || errors.Is(err, kgo.ErrClientClosed) {
+		return true
+	}
 	answer, ok := errors.AsType[*kerr.Error](err)
 	if !ok {
 		return false

@@ -78,6 +78,12 @@ func (c *ClickHouse) options() (*clickhouse.Options, error) {
 	return opts, config.Under("clickhouse", err)
 }
 
+// isHTTPPort says whether the native protocol met an HTTP server, whose answer
+// begins with an H.
+func isHTTPPort(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "unexpected packet [72]")
+}
+
 // Remedy adds to an error of ClickHouse what to do about it, where that is known.
 func Remedy(err error) error {
 	const unknownTable, unknownDatabase = 60, 81
@@ -85,7 +91,7 @@ func Remedy(err error) error {
 	switch {
 	case ok && (exception.Code == unknownTable || exception.Code == unknownDatabase):
 		return fmt.Errorf("%w (`bluetick migrate` makes the database and its tables)", err)
-	case err != nil && strings.Contains(err.Error(), "unexpected packet [72]"): // the H of an HTTP answer
+	case isHTTPPort(err):
 		return fmt.Errorf("%w (that is the HTTP port: say http:// in the DSN, or give the native port, usually 9000)", err)
 	default:
 		return err
