@@ -57,7 +57,7 @@ test-fast: lib ## every test, and every benchmark once
 	@echo "==> every benchmark once"
 	@out=$$($(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... 2>&1) || { echo "$$out"; exit 1; }; echo "$$out" | grep '^Benchmark'
 
-RACE_PKGS := ./schemas/... ./ingest/... ./aggregate/... ./alert/... ./internal/task/... ./internal/store/... ./internal/app ./internal/clock ./internal/config ./internal/dataroot ./internal/obs ./internal/topics ./internal/embedded/kafka ./internal/simulate ./sink ./cmd/bluetick/internal/...
+RACE_PKGS := ./schemas/... ./ingest/... ./aggregate/... ./alert/... ./internal/task/... ./internal/store/... ./internal/app ./internal/clock ./internal/config ./internal/dataroot ./internal/meter ./internal/obs ./internal/retry ./internal/topics ./internal/embedded/kafka ./internal/simulate ./sink ./cmd/bluetick/internal/...
 
 test-race: lib ## tests under the race detector, invariants on
 	@echo "==> race detector"

@@ -12,11 +12,13 @@ import (
 // Keys of the fold's state: one byte of kind, then
 //
 //	s | digest of (rule, series)  → series
+//	q | digest of (rule, series)  → series put aside, without evidence
 //	o | position                  → transition whose notification is pending
-//	t | incident key              → one byte: somebody was told that it fires
+//	t | incident key              → one byte: its firing has been told
 //	m                             → meta
 const (
 	kindSeries  = 's'
+	kindAside   = 'q'
 	kindPending = 'o'
 	kindTold    = 't'
 	kindMeta    = 'm'
@@ -24,8 +26,12 @@ const (
 
 func prefixed(kind byte, k schemas.Key) []byte { return append([]byte{kind}, k[:]...) }
 
-func (a seriesID) key() []byte {
-	return prefixed(kindSeries, schemas.DigestKey(a.rule, a.id.Account, string(a.id.Grouping), a.id.Key().String()))
+func (a seriesID) key() []byte { return prefixed(kindSeries, a.digest()) }
+
+func (a seriesID) asideKey() []byte { return prefixed(kindAside, a.digest()) }
+
+func (a seriesID) digest() schemas.Key {
+	return schemas.DigestKey(a.rule, a.of.Account, string(a.of.Grouping), a.of.Key().String())
 }
 
 // stateVersion is the first byte of every value; another layout is another
@@ -36,7 +42,7 @@ const stateVersion = 1
 func (s *series) encode() []byte {
 	b := []byte{stateVersion}
 	for _, v := range []string{
-		s.rule, s.id.Account, string(s.id.Grouping), string(s.id.Channel), s.id.Sender, s.id.Campaign, s.id.Variant,
+		s.rule, s.of.Account, string(s.of.Grouping), string(s.of.Channel), s.of.Sender, s.of.Campaign, s.of.Variant,
 		string(s.incident.Severity), string(s.settledSeverity),
 	} {
 		b = statecodec.AppendText(b, v)
@@ -89,8 +95,8 @@ func decodeSeries(b []byte) (*series, error) {
 	r := statecodec.NewReader(b)
 	r.Format(stateVersion)
 	s := &series{}
-	s.rule, s.id.Account, s.id.Grouping = r.Text(), r.Text(), schemas.Grouping(r.Text())
-	s.id.Channel, s.id.Sender, s.id.Campaign, s.id.Variant = schemas.Channel(r.Text()), r.Text(), r.Text(), r.Text()
+	s.rule, s.of.Account, s.of.Grouping = r.Text(), r.Text(), schemas.Grouping(r.Text())
+	s.of.Channel, s.of.Sender, s.of.Campaign, s.of.Variant = schemas.Channel(r.Text()), r.Text(), r.Text(), r.Text()
 	s.incident.Severity, s.settledSeverity = schemas.Severity(r.Text()), schemas.Severity(r.Text())
 	s.active = r.Bool()
 	s.incident.OpenedAt, s.incident.ChangedAt, s.incident.AnnouncedAt = r.Int(), r.Int(), r.Int()
@@ -145,7 +151,7 @@ type meta struct {
 	dClock schemas.Instant
 	// minute is the last whole minute of roll-up's complete_to, in seconds.
 	minute int64
-	// sources are the partitions of panes, as roll-up speaks for them. Their next
+	// sources are the partitions of panes, as roll-up reports them. Their next
 	// offsets are not kept, see hear.
 	sources task.Sources
 }
@@ -190,7 +196,7 @@ func decodeMeta(b []byte) (meta, error) {
 
 // hear takes in one Progress of roll-up. Its complete_to is the last `at` that
 // it closed, a function of the log alone, so the greater one is the newer: the
-// next offset would say no more, and the state has no room for it.
+// next offset would tell nothing more, and the state has no room for it.
 func (m *meta) hear(p schemas.Progress) error {
 	p.NextOffset = 0
 	_, err := m.sources.Hear(&p)

@@ -14,8 +14,8 @@ import (
 // layout: another one is another state directory.
 const Logic = "alert/1"
 
-// DefaultMaxSeries bounds the (rule, series) pairs one partition watches: about
-// 5 kB each when all are busy.
+// DefaultMaxSeries bounds the (rule, series) pairs one partition watches, those
+// of whole accounts apart: about 5 kB each when all are busy.
 const DefaultMaxSeries = 50_000
 
 // Config is what the alert fold watches.
@@ -24,8 +24,8 @@ type Config struct {
 	// Benchmarks hold the references of the rules' tiers, see Tier; rows that no
 	// tier refers to are ignored.
 	Benchmarks []schemas.Benchmark
-	// MaxSeries per partition; zero means DefaultMaxSeries. Cohorts of further
-	// series are not judged and are counted.
+	// MaxSeries per partition; zero means DefaultMaxSeries. Accounts share them;
+	// see places. Series of whole accounts take none.
 	MaxSeries int
 }
 
@@ -33,7 +33,7 @@ type Config struct {
 func (c Config) Validate() error {
 	errs := []error{validateRules(c.Rules), c.checkReferences()}
 	if c.MaxSeries < 0 {
-		errs = append(errs, fmt.Errorf("max_series %d: negative", c.MaxSeries))
+		errs = append(errs, fmt.Errorf("max_series %d: want a number above 0", c.MaxSeries))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("alert: %w", err)
@@ -79,9 +79,11 @@ type Deps struct {
 	// Speed is how fast that clock runs at present; nil means 1, real time. It
 	// widens what counts as too old to notify.
 	Speed func() float64
-	// Receivers get every notification, in this order.
+	// Receivers get every notification, all at the same time.
 	Receivers []receiver.Receiver
-	Log       *slog.Logger
+	// Limits bound the telling; zero means receiver.DefaultLimits.
+	Limits receiver.Limits
+	Log    *slog.Logger
 }
 
 func (d Deps) validate() error {
@@ -97,6 +99,13 @@ func (d Deps) validate() error {
 		seen[r.Name()] = true
 	}
 	return errors.Join(errs...)
+}
+
+func (d Deps) limits() receiver.Limits {
+	if d.Limits == (receiver.Limits{}) {
+		return receiver.DefaultLimits()
+	}
+	return d.Limits
 }
 
 // tooOldAfter is how long after its `at` a transition is still worth telling.

@@ -152,27 +152,28 @@ func TestProtocol(t *testing.T) {
 			}
 			return w.log
 		},
-		Row: func(r task.Row) (tasktest.Row, bool) {
-			tr, err := schemas.DecodeTransition(r.Value)
-			if err != nil || r.Topic != schemas.TopicAlerts {
-				return tasktest.Row{}, false
-			}
-			// What was told is a matter of the clock and of crashes; what
-			// happened is not.
-			key := incidentKey(&tr).String()
-			version := tr.Version
-			tr.Notified, tr.Version, tr.Reason = false, version/2, ""
-			return tasktest.Row{Key: key, Version: version, Offset: version / 2, Value: fmt.Sprintf("%+v", tr)}, true
-		},
+		Row:        decidedRow,
 		LooseState: true,
 		Runs:       60,
 	})
 }
 
+// decidedRow reads a transition for the model checker: what was told is a matter
+// of the clock and of crashes; what happened is not.
+func decidedRow(r task.Row) (tasktest.Row, bool) {
+	tr, err := schemas.DecodeTransition(r.Value)
+	if err != nil || r.Topic != schemas.TopicAlerts {
+		return tasktest.Row{}, false
+	}
+	key, version := incidentKey(&tr).String(), tr.Version
+	tr.Notified, tr.Version, tr.Reason = false, version/2, ""
+	return tasktest.Row{Key: key, Version: version, Offset: version / 2, Value: fmt.Sprintf("%+v", tr)}, true
+}
+
 type nobody struct{}
 
-func (nobody) Name() string                                        { return "nobody" }
-func (nobody) Notify(context.Context, receiver.Notification) error { return nil }
+func (nobody) Name() string                                      { return "nobody" }
+func (nobody) Send(context.Context, receiver.Notification) error { return nil }
 
 func inEpoch(t testing.TB, r task.Record, epoch uint32) task.Record {
 	t.Helper()

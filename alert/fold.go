@@ -13,8 +13,8 @@ import (
 )
 
 // forgetAfter is how long, in seconds, a series is remembered after its last
-// cohort: longer than a row of rates can be read (6 days), so that no repeated
-// row is taken for a new one.
+// cohort: longer than a row of rates can be read (6 days), so that a repeated
+// row is never taken for a new one.
 const forgetAfter = 8 * 24 * 3600
 
 // activeFor is how long after its last cohort, in seconds, a series counts in
@@ -23,6 +23,9 @@ const activeFor = 24 * 3600
 
 // sweepEvery is how often, in seconds of event time, series are looked through.
 const sweepEvery = 3600
+
+// forgetEvery is the same for series put aside, which are read from the disk.
+const forgetEvery = 24 * 3600
 
 // NewFold returns what opens the alert fold on the state of one partition. A
 // mistake in cfg or deps is the error of every fold it opens.
@@ -47,7 +50,7 @@ func NewFold(cfg Config, deps Deps) task.NewFold {
 			log:    deps.Log.With("component", "alert", "partition", src.Partition),
 			plans:  channelPlans{},
 			series: map[seriesID]*series{}, firing: map[seriesID]*series{}, dirty: map[seriesID]struct{}{},
-			active: map[accountRule]int{},
+			active: map[accountRule]int{}, places: newPlaces(cfg.MaxSeries),
 		}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
@@ -80,6 +83,7 @@ type fold struct {
 	// series per account and rule count in the threshold.
 	firing map[seriesID]*series
 	active map[accountRule]int
+	places places
 	dirty  map[seriesID]struct{}
 	// full is whether the limit of series has been reported.
 	full bool
@@ -98,16 +102,22 @@ func (f *fold) Apply(r task.Record) error {
 		if err != nil {
 			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
-		if rate.Epoch == f.src.Epoch {
+		if f.src.Ours(rate.Epoch) {
+			if err := f.src.Place(&r, string(r.Key) == rate.Series.Account); err != nil {
+				return err
+			}
 			f.dClock = max(f.dClock, min(rate.DClock, r.Timestamp))
-			f.rate(&rate, r.Offset)
+			return f.rate(&rate, r.Offset)
 		}
 	case schemas.SchemaProgress:
 		p, err := schemas.DecodeProgress(r.Value)
 		if err != nil {
 			return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 		}
-		if p.Epoch == f.src.Epoch && p.Stage == schemas.StageRollup {
+		if f.src.Ours(p.Epoch) && p.Stage == schemas.StageRollup {
+			if err := f.src.Place(&r, len(r.Key) == 0); err != nil {
+				return err
+			}
 			return f.progress(&p, r.Offset)
 		}
 	default:
@@ -116,12 +126,12 @@ func (f *fold) Apply(r task.Record) error {
 	return nil
 }
 
-// rate puts a minute's cohort to the tests of every rule that watches its
-// series at its age. Other windows overlap, and a test fed with the same
-// messages again and again alarms on any day.
-func (f *fold) rate(rate *schemas.Rate, offset int64) {
+// rate puts a minute's cohort to the tests of every rule that watches its series
+// at its age. Rows of other windows are left out: those overlap, and a test fed
+// with the same messages again and again alarms every day.
+func (f *fold) rate(rate *schemas.Rate, offset int64) error {
 	if rate.Window != 60 {
-		return
+		return nil
 	}
 	for i := range f.cfg.Rules {
 		r := &f.cfg.Rules[i]
@@ -134,31 +144,31 @@ func (f *fold) rate(rate *schemas.Rate, offset int64) {
 			continue
 		}
 		if n, k, ok := p.metric.counts(&rate.Totals); ok {
-			f.judge(p, ap, rate, cohort{rate.At, n, k}, offset)
+			if err := f.judge(p, ap, rate, cohort{rate.At, n, k}, offset); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
-func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset int64) {
+func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset int64) error {
 	id := seriesID{p.rule.Name, rate.Series}
 	s := f.series[id]
 	if s == nil {
-		if len(f.series) >= f.cfg.MaxSeries {
-			f.refuse()
-			return
+		var err error
+		if s, err = f.admit(id, p, ap.age, c.at); s == nil {
+			return err
 		}
-		s = &series{seriesID: id}
-		s.bind(p)
-		f.series[id] = s
 	}
 	a := s.age(ap.age)
 	if c.at <= a.lastAt {
-		return
+		return nil
 	}
 	// A row of this `at` means that roll-up closed every minute before it: the
 	// incident sees those first, with the cohorts it had then.
 	f.pass(s, c.at-60, offset)
-	group := accountRule{id.id.Account, id.rule}
+	group := accountRule{id.of.Account, id.rule}
 	if !s.active {
 		s.active = true
 		f.active[group]++
@@ -167,25 +177,16 @@ func (f *fold) judge(p *plan, ap *agePlan, rate *schemas.Rate, c cohort, offset 
 	logA := p.rule.FalseAlarms.LogThreshold(f.active[group] * len(p.rule.Tiers))
 	t := s.consume(a, p.rule.Wrong, c, logA)
 	if t == nil {
-		return
+		return nil
 	}
 	next, reason := s.incident.Next(Observation{At: c.at, Alarm: t.severity, Parent: f.parent(s)})
 	if reason == ReasonNone {
-		return
+		return nil
 	}
 	row := schemas.Transition{Metric: p.rule.Metric, Severity: t.severity, Threshold: logA}
 	p.cite(&row, ap.age, t.severity)
 	f.turn(s, next, reason, row, c.at, offset)
-}
-
-// refuse reports the limit of series once and counts every cohort.
-func (f *fold) refuse() {
-	f.meters.refusedSeries.Inc()
-	if !f.full {
-		f.full = true
-		f.log.Warn("too many series to watch, further ones are not judged", "series", len(f.series),
-			"remedy", "raise max_series or use more partitions")
-	}
+	return nil
 }
 
 // plan is the rule made ready for a channel, or nil if no such rule is
@@ -204,10 +205,10 @@ func (f *fold) plan(rule string, channel schemas.Channel) *plan {
 
 // parent is the severity of the account's own incident of the same rule.
 func (f *fold) parent(s *series) schemas.Severity {
-	if s.id.Grouping == schemas.GroupAccount {
+	if s.of.Grouping == schemas.GroupAccount {
 		return ""
 	}
-	p := f.firing[seriesID{s.rule, schemas.Series{Account: s.id.Account, Grouping: schemas.GroupAccount}}]
+	p := f.firing[seriesID{s.rule, schemas.Series{Account: s.of.Account, Grouping: schemas.GroupAccount}}]
 	if p == nil {
 		return ""
 	}
@@ -230,10 +231,14 @@ func (f *fold) progress(p *schemas.Progress, offset int64) error {
 	for _, id := range f.firingIDs() {
 		f.pass(f.firing[id], minute, offset)
 	}
-	if minute/sweepEvery != was/sweepEvery {
-		f.sweep(minute)
+	if minute/sweepEvery == was/sweepEvery {
+		return nil
 	}
-	return nil
+	f.sweep(minute)
+	if minute/forgetEvery == was/forgetEvery {
+		return nil
+	}
+	return f.forgetAside(minute)
 }
 
 // firingIDs are the open incidents in order, accounts before their campaigns.
@@ -247,7 +252,7 @@ func (f *fold) pass(s *series, to, offset int64) {
 	for s.incident.Firing() && s.minute < to {
 		s.minute += 60
 		ob := Observation{At: s.minute, Minute: true, IdleFor: s.minute - s.lastAt(), Parent: f.parent(s)}
-		p := f.plan(s.rule, s.id.Channel)
+		p := f.plan(s.rule, s.of.Channel)
 		if p == nil {
 			ob.Removed = true
 		} else {
@@ -267,7 +272,7 @@ func (f *fold) pass(s *series, to, offset int64) {
 	}
 }
 
-// turn records a transition: row says which test it is about, the state of that
+// turn records a transition: row names the test it is about, the state of that
 // test gives the numbers.
 func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transition, at, offset int64) {
 	openedAt := next.OpenedAt
@@ -275,13 +280,13 @@ func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transit
 	if !next.Firing() {
 		row.State, openedAt = schemas.StateResolved, s.incident.OpenedAt
 	}
-	row.Epoch, row.Rule, row.Series, row.OpenedAt, row.At = f.src.Epoch, s.rule, s.id, openedAt, at
+	row.Epoch, row.Rule, row.Series, row.OpenedAt, row.At = f.src.Epoch, s.rule, s.of, openedAt, at
 	row.Reason, row.Version, row.DClock = string(reason), 2*offset, f.dClock
 	if reason == ReasonSuppressed {
 		row.Notified, row.Version = true, row.Version+1
 	}
 	if t := s.test(Age(row.Age), row.Severity); t != nil {
-		// A reset statistic is −Inf; JSON and the reader are better off with 0.
+		// A reset statistic is −Inf, which JSON cannot hold: 0 stands for it.
 		row.N, row.K, row.Since, row.Statistic = t.stat.n, t.stat.k, t.stat.since, max(t.stat.Level(), 0)
 	}
 	if reason == ReasonRecovered {
@@ -297,6 +302,7 @@ func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transit
 	} else {
 		s.settle()
 		delete(f.firing, s.seriesID)
+		f.places.wait(s)
 	}
 	f.dirty[s.seriesID] = struct{}{}
 	f.push(row)
@@ -314,16 +320,15 @@ func (f *fold) countFiring(rule string) {
 	f.meters.setFiring(rule, n)
 }
 
-// sweep takes idle series out of the threshold and forgets the long gone.
+// sweep takes idle series out of the threshold and forgets those long gone.
 func (f *fold) sweep(minute int64) {
 	for id, s := range f.series {
 		idle := minute - s.lastAt()
-		if s.active && idle >= activeFor {
-			s.active = false
-			f.active[accountRule{id.id.Account, id.rule}]--
-			f.dirty[id] = struct{}{}
+		if idle >= activeFor {
+			f.idle(s)
 		}
 		if idle >= forgetAfter && !s.incident.Firing() {
+			f.places.leave(s)
 			f.st.Delete(id.key())
 			delete(f.series, id)
 			delete(f.dirty, id)
@@ -334,7 +339,17 @@ func (f *fold) sweep(minute int64) {
 			delete(f.active, group)
 		}
 	}
-	f.full = len(f.series) >= f.cfg.MaxSeries
+	f.full = false
+	f.meters.watched.Set(float64(f.places.taken))
+}
+
+// idle takes a series out of its account's threshold.
+func (f *fold) idle(s *series) {
+	if s.active {
+		s.active = false
+		f.active[accountRule{s.of.Account, s.rule}]--
+		f.dirty[s.seriesID] = struct{}{}
+	}
 }
 
 // CompleteTo is how far roll-up's complete_to has come: up to there every
@@ -348,7 +363,7 @@ func (f *fold) CompleteTo(schemas.Instant) schemas.Instant {
 // offsets are not known.
 func (f *fold) Sources() []task.SourceStatus { return f.sources.Status() }
 
-// DClock is the running maximum of the rates' own.
+// DClock is the running maximum of the D-clocks of the rates.
 func (f *fold) DClock() schemas.Instant { return f.dClock }
 
 // Save writes the series that changed, the pending notifications and the meta.
@@ -379,12 +394,12 @@ func (f *fold) load() error {
 		if s, bad = decodeSeries(value); bad != nil {
 			return false
 		}
-		if p := f.plan(s.rule, s.id.Channel); p != nil {
+		if p := f.plan(s.rule, s.of.Channel); p != nil {
 			s.bind(p)
 		}
 		f.series[s.seriesID] = s
 		if s.active {
-			f.active[accountRule{s.id.Account, s.rule}]++
+			f.active[accountRule{s.of.Account, s.rule}]++
 		}
 		if s.incident.Firing() {
 			f.firing[s.seriesID] = s
@@ -397,6 +412,7 @@ func (f *fold) load() error {
 	if err != nil {
 		return fmt.Errorf("read series: %w", err)
 	}
+	f.fill()
 	for i := range f.cfg.Rules {
 		f.countFiring(f.cfg.Rules[i].Name)
 	}

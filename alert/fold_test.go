@@ -50,7 +50,7 @@ func TestFoldTakesOnlyWhatIsItsOwn(t *testing.T) {
 			w := newWorld(t, onlyOptOut(t))
 			r := rate
 			c.change(&r)
-			w.append(schemas.SchemaRate, schemas.EncodeRate(&r), at)
+			w.append(schemas.SchemaRate, []byte(r.Series.Account), schemas.EncodeRate(&r), at)
 			w.must(w.checkpoint())
 			if opened := len(w.newest()) == 1; opened != c.opens {
 				t.Errorf("opened %v, want %v", opened, c.opens)
@@ -61,9 +61,9 @@ func TestFoldTakesOnlyWhatIsItsOwn(t *testing.T) {
 
 func TestFoldRejects(t *testing.T) {
 	w := newWorld(t, defaults(t))
-	w.append(schemas.SchemaRate, []byte{0xff}, midnight)
-	w.append(schemas.SchemaProgress, []byte{0xff}, midnight)
-	w.append("Pane/1", nil, midnight)
+	w.append(schemas.SchemaRate, nil, []byte{0xff}, midnight)
+	w.append(schemas.SchemaProgress, nil, []byte{0xff}, midnight)
+	w.append("Pane/1", nil, nil, midnight)
 	w.must(w.flush())
 	var reasons []string
 	for _, r := range w.emitted {
@@ -139,7 +139,7 @@ func TestLimitOfSeries(t *testing.T) {
 	w.must(err)
 	apply := func(name string, at int64) {
 		r := schemas.Rate{Epoch: testEpoch, Series: campaign("acme", name), Window: 60, Age: 1800, At: at, Totals: swell}
-		w.must(f.Apply(task.Record{Offset: at, Schema: schemas.SchemaRate, Value: schemas.EncodeRate(&r)}))
+		w.must(f.Apply(task.Record{Offset: at, Schema: schemas.SchemaRate, Key: []byte("acme"), Value: schemas.EncodeRate(&r)}))
 	}
 	apply("a", midnight)
 	apply("b", midnight)
@@ -281,8 +281,8 @@ func TestCatchingUpSeesEveryMinute(t *testing.T) {
 	}
 }
 
-// A jump of the watermark over a reminder and the end leaves one row of that
-// offset, the end.
+// When the watermark jumps over both a reminder and the end, one row of that
+// offset is left: the end.
 func TestOneRowPerIncidentAndOffset(t *testing.T) {
 	w := newWorld(t, onlyOptOut(t))
 	at := midnight + 36000
@@ -311,7 +311,7 @@ func TestOneRowPerIncidentAndOffset(t *testing.T) {
 }
 
 // The number of sources is fixed by the first word: another one is rejected and
-// says what to do, as the roll-up does with the same text.
+// tells what to do, as the roll-up does with the same text.
 func TestAnotherNumberOfSourcesIsRejected(t *testing.T) {
 	for _, now := range []int32{1, 3} {
 		w := newWorld(t, defaults(t))
@@ -354,7 +354,7 @@ func BenchmarkApply(b *testing.B) {
 	rows := 0
 	for b.Loop() {
 		r.At += 60
-		if err := f.Apply(task.Record{Offset: r.At, Schema: schemas.SchemaRate, Value: schemas.EncodeRate(&r)}); err != nil {
+		if err := f.Apply(task.Record{Offset: r.At, Schema: schemas.SchemaRate, Key: []byte("acme"), Value: schemas.EncodeRate(&r)}); err != nil {
 			b.Fatal(err)
 		}
 		rows++

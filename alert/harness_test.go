@@ -42,7 +42,7 @@ type recorder struct {
 
 func (r *recorder) Name() string { return "recorder" }
 
-func (r *recorder) Notify(_ context.Context, n receiver.Notification) error {
+func (r *recorder) Send(_ context.Context, n receiver.Notification) error {
 	if r.fail != nil {
 		if err := r.fail(n); err != nil {
 			return err
@@ -122,21 +122,21 @@ func (w *world) crash() {
 	w.open()
 }
 
-func (w *world) append(schema string, value []byte, at int64) {
+func (w *world) append(schema string, key, value []byte, at int64) {
 	w.log = append(w.log, task.Record{
-		Offset: int64(len(w.log)), Timestamp: schemas.Instant(1000 * at), Schema: schema, Value: value,
+		Offset: int64(len(w.log)), Timestamp: schemas.Instant(1000 * at), Schema: schema, Key: key, Value: value,
 	})
 }
 
 func (w *world) rate(s schemas.Series, age Age, at int64, totals schemas.Totals) {
-	w.append(schemas.SchemaRate, schemas.EncodeRate(&schemas.Rate{
+	w.append(schemas.SchemaRate, []byte(s.Account), schemas.EncodeRate(&schemas.Rate{
 		Epoch: testEpoch, Series: s, Window: 60, Age: uint32(age), At: at, DClock: schemas.Instant(1000 * at), Totals: totals,
 	}), at)
 }
 
 func (w *world) progress(at int64) {
 	for i := range w.sources {
-		w.append(schemas.SchemaProgress, schemas.EncodeProgress(&schemas.Progress{
+		w.append(schemas.SchemaProgress, nil, schemas.EncodeProgress(&schemas.Progress{
 			Epoch: testEpoch, Stage: schemas.StageRollup, Source: i, Sources: w.sources, CompleteTo: schemas.Instant(1000 * at),
 		}), at)
 	}

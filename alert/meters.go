@@ -17,6 +17,8 @@ type meters struct {
 	transitions   *prometheus.CounterVec
 	notifications *prometheus.CounterVec
 	firing        *prometheus.GaugeVec
+	watched       prometheus.Gauge
+	putAside      prometheus.Counter
 	refusedSeries prometheus.Counter
 }
 
@@ -37,13 +39,24 @@ func newMeters(scope *meter.Scope, partition int32) (*meters, error) {
 		}, []string{"rule"}),
 		refusedSeries: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bluetick", Subsystem: "alert", Name: "series_refused_total",
-			Help: "Cohorts not judged because the partition watches its limit of series.",
+			Help: "Cohorts not judged because all places for series are taken and their account has its share.",
+		}),
+		watched: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "bluetick", Subsystem: "alert", Name: "series_watched",
+			Help:        "Series watched, but for those of whole accounts, by partition of rates; alerts.max_series bounds them.",
+			ConstLabels: prometheus.Labels{"partition": strconv.Itoa(int(partition))},
+		}),
+		putAside: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "bluetick", Subsystem: "alert", Name: "series_put_aside_total",
+			Help: "Series whose watch ended to make room for others; the next cohort begins it anew.",
 		}),
 	}
 	m.transitions = meter.Register(scope, m.transitions)
 	m.notifications = meter.Register(scope, m.notifications)
 	m.firing = meter.Register(scope, m.firing)
 	m.refusedSeries = meter.Register(scope, m.refusedSeries)
+	m.watched = meter.Register(scope, m.watched)
+	m.putAside = meter.Register(scope, m.putAside)
 	return m, scope.Err()
 }
 

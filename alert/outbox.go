@@ -11,8 +11,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// entry is one transition on its way: emitted, then notified, then gone. One
-// that nobody is to be told (Notified from the start) is gone once emitted.
+// entry is one transition on its way: emitted, then notified, then gone. One that
+// nobody is to be told of (Notified from the start) is gone once emitted.
 type entry struct {
 	row     schemas.Transition
 	emitted bool
@@ -42,7 +42,7 @@ func (f *fold) Dirty() int {
 }
 
 // Drain emits every transition in the order decided, each with the version of
-// the record that decided it: that stays true however late it is emitted.
+// the record that decided it: that holds however late it is emitted.
 func (f *fold) Drain(int64) []task.Row {
 	var rows []task.Row
 	kept := f.outbox[:0]
@@ -67,10 +67,11 @@ func alertRow(t *schemas.Transition) task.Row {
 	}
 }
 
-// maxPerAct bounds how long the partition stands still for notifications. A
-// receiver that was given up ends the round as well: it has used its time, and
-// the next incident would wait as long again. What is left waits for the next
-// flush, at the latest that of the next checkpoint.
+// maxPerAct bounds how long the partition stands still for notifications. So
+// does the time that one may take: none begins after that. A receiver that
+// was given up ends the round as well: it has used its time, and the next
+// incident would wait as long again. What is left waits for the next flush, at
+// the latest that of the next checkpoint.
 const maxPerAct = 20
 
 // notifyPending notifies in order, and returns what became of it: the
@@ -78,9 +79,11 @@ const maxPerAct = 20
 // when the task stops; the rest is pending in the checkpoint, and is sent after
 // the restart.
 func (f *fold) notifyPending(ctx context.Context) ([]task.Row, error) {
+	round, cancel := context.WithTimeout(ctx, f.deps.limits().Total)
+	defer cancel()
 	var rows []task.Row
 	done := 0
-	for givenUp := false; done < len(f.outbox) && done < maxPerAct && !givenUp && ctx.Err() == nil; {
+	for givenUp := false; done < len(f.outbox) && done < maxPerAct && !givenUp && round.Err() == nil; {
 		e := f.outbox[done]
 		if !e.emitted {
 			break
@@ -137,38 +140,39 @@ func (f *fold) notify(ctx context.Context, t schemas.Transition) (rows []task.Ro
 	return rows, true, nil
 }
 
-// tell goes through the receivers and returns a dead letter for each that gave
-// up.
+// tell shows t to all receivers and returns a dead letter for each that gave it
+// up, in the order of the receivers. ok is false if the task stopped meanwhile.
 func (f *fold) tell(ctx context.Context, t *schemas.Transition, now schemas.Instant) (dead []task.Row, ok bool) {
 	n := message(t, f.children(t))
-	for _, r := range f.deps.Receivers {
-		err := r.Notify(ctx, n)
+	for i, err := range receiver.Tell(ctx, f.deps.Receivers, n, f.deps.limits()) {
+		name := f.deps.Receivers[i].Name()
 		if err == nil {
-			f.meters.notifications.WithLabelValues(r.Name(), outcomeTaken).Inc()
+			f.meters.notifications.WithLabelValues(name, outcomeTaken).Inc()
 			continue
 		}
-		if ctx.Err() != nil {
+		given := (*receiver.Error)(nil)
+		if !errors.As(err, &given) {
 			return nil, false
 		}
-		reason := receiver.ReasonUnreachable
-		if e := (*receiver.Error)(nil); errors.As(err, &e) {
-			reason = e.Reason
-		}
-		f.meters.notifications.WithLabelValues(r.Name(), string(reason)).Inc()
-		f.log.Error("notification given up, kept as a dead letter", "receiver", r.Name(), "rule", t.Rule,
+		f.meters.notifications.WithLabelValues(name, string(given.Reason)).Inc()
+		f.log.Error("notification given up, kept as a dead letter", "receiver", name, "rule", t.Rule,
 			"account", t.Series.Account, "notification", n.Key, "err", err)
-		d := schemas.DeadLetter{
-			Stage: schemas.StageAlert, Source: schemas.TopicAlerts, Reason: "receiver_" + string(reason),
-			Detail:     fmt.Sprintf("receiver %s, notification %s: %v", r.Name(), n.Key, err),
-			Where:      fmt.Sprintf("%s/%d/%d", schemas.TopicRates, f.src.Partition, t.Version/2),
-			ReceivedAt: now, Item: schemas.EncodeTransition(t),
-		}
-		dead = append(dead, task.Row{
-			Topic: schemas.TopicDeadLetters, Schema: schemas.SchemaDeadLetter,
-			Key: []byte(d.Source), Value: schemas.EncodeDeadLetter(&d),
-		})
+		dead = append(dead, f.deadLetter(t, name, n.Key, given, now))
 	}
 	return dead, true
+}
+
+func (f *fold) deadLetter(t *schemas.Transition, name, key string, why *receiver.Error, now schemas.Instant) task.Row {
+	d := schemas.DeadLetter{
+		Stage: schemas.StageAlert, Source: schemas.TopicAlerts, Reason: "receiver_" + string(why.Reason),
+		Detail:     fmt.Sprintf("receiver %s, notification %s: %v", name, key, why),
+		Where:      fmt.Sprintf("%s/%d/%d", schemas.TopicRates, f.src.Partition, t.Version/2),
+		ReceivedAt: now, Item: schemas.EncodeTransition(t),
+	}
+	return task.Row{
+		Topic: schemas.TopicDeadLetters, Schema: schemas.SchemaDeadLetter,
+		Key: []byte(d.Source), Value: schemas.EncodeDeadLetter(&d),
+	}
 }
 
 // children names the incidents under a firing account.
@@ -178,8 +182,8 @@ func (f *fold) children(t *schemas.Transition) []string {
 	}
 	var names []string
 	for _, id := range f.firingIDs() {
-		if id.rule == t.Rule && id.id.Account == t.Series.Account && id.id.Grouping != schemas.GroupAccount {
-			names = append(names, where(&f.firing[id].id))
+		if id.rule == t.Rule && id.of.Account == t.Series.Account && id.of.Grouping != schemas.GroupAccount {
+			names = append(names, where(&f.firing[id].of))
 		}
 	}
 	return names

@@ -16,18 +16,26 @@ type Settings struct {
 	// Rules replace the built-in ones. Nil keeps those; an empty list watches
 	// nothing.
 	Rules []Rule `yaml:"rules"`
+	// MaxSeries bounds the series watched per partition, shared by its accounts;
+	// 0 is the built-in bound. Whole accounts are always watched.
+	MaxSeries int `yaml:"max_series"`
 	// Webhooks are told of every transition, besides the log.
 	Webhooks []receiver.WebhookConfig `yaml:"webhooks"`
 }
 
 // DefaultSettings is the built-in rules with one false alarm per account and
 // quarter, told to the log.
-func DefaultSettings() Settings { return Settings{FalseAlarms: "1 per account per 90d"} }
+func DefaultSettings() Settings {
+	return Settings{FalseAlarms: "1 per account per 90d", MaxSeries: DefaultMaxSeries}
+}
 
 // Validate reports every mistake in what every role reads, by its key. Rules and
-// budget are the alert stage's alone: Config tells of them.
+// budget concern the alert stage alone: Config reports theirs.
 func (s *Settings) Validate() error {
 	var errs []error
+	if s.MaxSeries < 0 {
+		errs = append(errs, fmt.Errorf("max_series: %d: want a number above 0", s.MaxSeries))
+	}
 	for i, w := range s.Webhooks {
 		err := w.Validate()
 		mistakes := []error{err}
@@ -53,7 +61,7 @@ func (s *Settings) Config(benchmarks []schemas.Benchmark) (Config, error) {
 	if err := validateRules(rules); err != nil {
 		return Config{}, fmt.Errorf("alerts.%w", err)
 	}
-	c := Config{Rules: rules, Benchmarks: benchmarks}
+	c := Config{Rules: rules, Benchmarks: benchmarks, MaxSeries: s.MaxSeries}
 	if err := c.checkReferences(); err != nil {
 		return Config{}, fmt.Errorf("alerts: alert: %w", err)
 	}

@@ -89,8 +89,8 @@ func TestSettingsToConfig(t *testing.T) {
 	}
 }
 
-func TestSettingsTellEveryWebhook(t *testing.T) {
-	s := Settings{Webhooks: []receiver.WebhookConfig{
+func TestSettingsTellEveryMistake(t *testing.T) {
+	s := Settings{MaxSeries: -1, Webhooks: []receiver.WebhookConfig{
 		{Name: "ops", URL: "ftp://x"},
 		{Name: "good", URL: "https://example.org", Secret: "whsec_" + strings.Repeat("QUJD", 10)},
 		{Name: "short", URL: "https://example.org", Secret: "whsec_QUJD"},
@@ -101,6 +101,7 @@ func TestSettingsTellEveryWebhook(t *testing.T) {
 	}
 	lines := strings.Split(err.Error(), "\n")
 	for i, want := range []string{
+		`max_series: -1`,
 		`webhooks[0] "ops": url: want http:// or https://`,
 		`webhooks[0] "ops": secret: none given; make one with: echo whsec_`,
 		`webhooks[2] "short": secret: want whsec_`,
@@ -109,7 +110,7 @@ func TestSettingsTellEveryWebhook(t *testing.T) {
 			t.Errorf("mistake %d does not say %q: %q", i, want, lines)
 		}
 	}
-	if len(lines) != 3 || strings.Contains(err.Error(), "QUJD") {
+	if len(lines) != 4 || strings.Contains(err.Error(), "QUJD") {
 		t.Errorf("mistakes: %q", lines)
 	}
 }

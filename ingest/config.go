@@ -34,9 +34,9 @@ type Config struct {
 	KeepRaw bool `yaml:"keep_raw"`
 	// Pepper is the operator's secret for the pseudonyms of contacts.
 	Pepper string `yaml:"-"`
-	// Values are the numbers of different values per source and day above which
+	// Values are the numbers of different values per account and day above which
 	// the value of a dimension becomes "(other)".
-	Values  ValueLimits `yaml:"-"`
+	Values  ValueLimits `yaml:"values"`
 	Sources []Source    `yaml:"-"`
 }
 
@@ -67,9 +67,6 @@ func (s *Source) SetDefaults() {
 	}
 }
 
-// ValueLimits are numbers of different values of each dimension.
-type ValueLimits struct{ Campaign, Template, Variant, Segment, Language int }
-
 // DefaultMaxEventAge is how old an event may be: providers retry for up to 7
 // days. State is kept so long that no event of this age meets a forgotten
 // message.
@@ -96,7 +93,11 @@ func Default() Config {
 		IdleTimeout:    2 * time.Minute,
 		MaxConcurrent:  256,
 		ProduceTimeout: 5 * time.Second,
-		Values:         ValueLimits{Campaign: 10_000, Template: 5_000, Variant: 1_000, Segment: 10_000, Language: 500},
+		Values: ValueLimits{
+			Campaign: 10_000, Template: 5_000, Variant: 1_000, Segment: 10_000, Language: 500,
+			// Some 400 bytes each in the folds, for as long as a pane is kept.
+			Tuples: 10_000,
+		},
 	}
 }
 

@@ -137,7 +137,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	s.metrics.bodyBytes.WithLabelValues(src.name).Observe(float64(len(req.Body)))
 
 	result := src.endpoint.Decode(req, &src.input)
-	src.values.cap(req.ReceivedAt, result.Events)
+	s.values.cap(req.ReceivedAt, result.Events, src.exceeded)
 	records := recordsOf(&result, now, src.name)
 	if s.config.KeepRaw {
 		// kgo can hold on to the value beyond an answer of 503.

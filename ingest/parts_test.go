@@ -142,9 +142,10 @@ func TestMetrics(t *testing.T) {
 
 func TestValues(t *testing.T) {
 	var told []string
-	v := newValues(ValueLimits{Campaign: 2, Template: 1, Variant: 1, Segment: 1, Language: 1}, func(dimension string, limit int, first bool) {
-		told = append(told, fmt.Sprintf("%s %d %v", dimension, limit, first))
-	})
+	v := newValues(ValueLimits{Campaign: 2, Template: 1, Variant: 1, Segment: 1, Language: 1, Tuples: 100})
+	tell := func(_ string, d dimension, limit int, first bool) {
+		told = append(told, fmt.Sprintf("%s %d %v", d, limit, first))
+	}
 	day := schemas.InstantOf(testNow())
 	campaign := func(names ...string) []schemas.Event {
 		events := make([]schemas.Event, len(names))
@@ -155,12 +156,12 @@ func TestValues(t *testing.T) {
 		return events
 	}
 	below := campaign("a", "b", "a", "")
-	v.cap(day, below)
+	v.cap(day, below, tell)
 	if told != nil || below[1].Dimensions.Campaign != "b" || below[1].ID != schemas.EventID(&below[1]) {
 		t.Errorf("told %v below the limit, event %+v", told, below[1])
 	}
 	above := campaign("c", "a", "d", schemas.OtherValue)
-	v.cap(day, above)
+	v.cap(day, above, tell)
 	for i, want := range []string{schemas.OtherValue, "a", schemas.OtherValue, schemas.OtherValue} {
 		if got := above[i].Dimensions.Campaign; got != want {
 			t.Errorf("event %d above the limit: campaign %q, want %q", i, got, want)
@@ -171,7 +172,7 @@ func TestValues(t *testing.T) {
 	}
 	own := campaign("e")
 	own[0].ID = schemas.Key{7}
-	v.cap(day, own)
+	v.cap(day, own, tell)
 	if own[0].Dimensions.Campaign != schemas.OtherValue || own[0].ID != (schemas.Key{7}) {
 		t.Errorf("the provider's own id became %s", own[0].ID)
 	}
@@ -179,7 +180,7 @@ func TestValues(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 	told = nil
-	v.cap(day+86400_000, campaign("x", "y"))
+	v.cap(day+86400_000, campaign("x", "y"), tell)
 	if told != nil {
 		t.Errorf("told %v on a new day", told)
 	}

@@ -46,6 +46,7 @@ type Server struct {
 	metrics *metrics
 	scope   *meter.Scope       // of the metrics, until Stop
 	sources map[string]*source // by Source.path
+	values  *values            // of the accounts of all sources
 	// slots holds one token per request being worked on.
 	slots chan struct{}
 	// bodies are buffers for reading, given back after each request.
@@ -66,7 +67,7 @@ type source struct {
 	provider string // its name
 	endpoint provider.Endpoint
 	input    provider.Input
-	values   *values
+	exceeded exceeded
 }
 
 // New checks c and registers the metrics, which stay until Stop. It opens nothing.
@@ -86,9 +87,9 @@ func New(c Config, deps Deps) (*Server, error) {
 	}
 	s := &Server{
 		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m, scope: scope,
-		sources: make(map[string]*source, len(c.Sources)),
-		slots:   make(chan struct{}, c.MaxConcurrent),
-		failed:  make(chan error, 1), served: make(chan struct{}),
+		sources: make(map[string]*source, len(c.Sources)), values: newValues(c.Values),
+		slots:  make(chan struct{}, c.MaxConcurrent),
+		failed: make(chan error, 1), served: make(chan struct{}),
 	}
 	for i := range c.Sources {
 		src, err := s.source(&c.Sources[i], deps.Providers, words)
@@ -126,13 +127,14 @@ func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOu
 		Source: c.Name, Account: c.Account, CampaignPattern: pattern,
 		MaxEventAge: c.MaxEventAge, Pepper: []byte(s.config.Pepper), Words: words,
 	}
-	src.values = newValues(s.config.Values, func(dimension string, limit int, first bool) {
-		s.metrics.values.WithLabelValues(c.Name, dimension).Inc()
+	src.exceeded = func(account string, d dimension, limit int, first bool) {
+		s.metrics.values.WithLabelValues(c.Name, d.String()).Inc()
 		if first {
-			s.log.Warn("too many different values of a dimension today, the rest becomes (other); is an id sent as one?",
-				"source", c.Name, "dimension", dimension, "limit", limit)
+			s.log.Warn("too many different values of a dimension today, further ones of the account become (other)",
+				"source", c.Name, "account", account, "dimension", d.String(), "limit", limit,
+				"remedy", "does the sender put an id there? if not, raise ingest.values."+d.String())
 		}
-	})
+	}
 	return src, nil
 }
 

@@ -3,90 +3,272 @@ package ingest
 import (
 	"hash/maphash"
 	"iter"
+	"maps"
 	"sync"
 
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// byName yields each dimension's limit.
-func (l ValueLimits) byName() iter.Seq2[string, int] {
+// ValueLimits are how many different new values of each dimension, and new
+// combinations of campaign, template, variant and segment, an account may bring
+// in a day.
+type ValueLimits struct {
+	Campaign int `yaml:"campaign"`
+	Template int `yaml:"template"`
+	Variant  int `yaml:"variant"`
+	Segment  int `yaml:"segment"`
+	Language int `yaml:"language"`
+	Tuples   int `yaml:"tuples"`
+}
+
+// dimension is one of what is limited. The names are those of the settings, of
+// the metric and of the marks in an event's free map.
+type dimension uint8
+
+const (
+	campaign dimension = iota
+	template
+	variant
+	segment
+	language
+	tuple
+	dimensions // their number
+)
+
+func (d dimension) String() string {
+	return [dimensions]string{"campaign", "template", "variant", "segment", "language", "tuples"}[d]
+}
+
+func (d dimension) of(e *schemas.Dimensions) *string {
+	return [...]*string{&e.Campaign, &e.Template, &e.Variant, &e.Segment, &e.Language}[d]
+}
+
+func (l *ValueLimits) of(d dimension) int {
+	return [dimensions]int{l.Campaign, l.Template, l.Variant, l.Segment, l.Language, l.Tuples}[d]
+}
+
+// byName yields each limit.
+func (l *ValueLimits) byName() iter.Seq2[string, int] {
 	return func(yield func(string, int) bool) {
-		_ = yield("campaign", l.Campaign) && yield("template", l.Template) && yield("variant", l.Variant) &&
-			yield("segment", l.Segment) && yield("language", l.Language)
-	}
-}
-
-// values counts the different values of each dimension of one source since the
-// last UTC midnight of received_at. Many are a mistake, such as an id per
-// message in place of a campaign, and each would cost a tuple in every fold for
-// weeks: beyond the limit a value becomes schemas.OtherValue.
-type values struct {
-	limits ValueLimits
-	seed   maphash.Seed
-	// exceed is called, with mu held, for every event with a value beyond the limit.
-	// first is true for the first of the dimension that day.
-	exceed func(dimension string, limit int, first bool)
-
-	mu struct {
-		sync.Mutex
-		day    int64
-		seen   map[string]map[uint64]struct{}
-		warned map[string]bool
-	}
-}
-
-func newValues(limits ValueLimits, exceed func(dimension string, limit int, first bool)) *values {
-	return &values{limits: limits, seed: maphash.MakeSeed(), exceed: exceed}
-}
-
-// cap replaces what is beyond the limits in the events of one body, and makes
-// ids of the content anew: the event itself says "(other)". An id of the
-// provider's own stays. It keeps at most the limits' number of hashes.
-func (v *values) cap(at schemas.Instant, events []schemas.Event) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if day := at.Seconds() / 86400; v.mu.seen == nil || v.mu.day != day {
-		v.mu.day, v.mu.warned, v.mu.seen = day, map[string]bool{}, map[string]map[uint64]struct{}{}
-		for name := range v.limits.byName() {
-			v.mu.seen[name] = map[uint64]struct{}{}
-		}
-	}
-	for i := range events {
-		was := events[i].Dimensions
-		if was == (schemas.Dimensions{}) {
-			continue
-		}
-		capped := schemas.Dimensions{
-			Campaign: v.one("campaign", was.Campaign, v.limits.Campaign),
-			Template: v.one("template", was.Template, v.limits.Template),
-			Variant:  v.one("variant", was.Variant, v.limits.Variant),
-			Segment:  v.one("segment", was.Segment, v.limits.Segment),
-			Language: v.one("language", was.Language, v.limits.Language),
-		}
-		if capped != was {
-			ofContent := events[i].ID == schemas.EventID(&events[i])
-			events[i].Dimensions = capped
-			if ofContent {
-				events[i].ID = schemas.EventID(&events[i])
+		for d := range dimensions {
+			if !yield(d.String(), l.of(d)) {
+				return
 			}
 		}
 	}
 }
 
-// one is the value to use in place of value.
-func (v *values) one(dimension, value string, limit int) string {
-	if value == "" || value == schemas.OtherValue {
-		return value
+// coarsened is the order in which a combination that is one too many loses its
+// parts, the least useful first: no rate is computed by segment or template, a
+// variant is compared only within its campaign, and the campaign is what people
+// look at and alerts watch.
+var coarsened = [...]dimension{segment, template, variant, campaign}
+
+// maxHashes bounds the hashes of all accounts and two days, 8 bytes each and as
+// much again for the maps: some 100 MB. Beyond it an account that holds more
+// than its share brings nothing new.
+const maxHashes = 5_000_000
+
+// exceeded is told of an event with something beyond a limit, with the lock
+// held. first is true for the account's first of the dimension that day.
+type exceeded func(account string, d dimension, limit int, first bool)
+
+// values counts the different values of each dimension and account by day of
+// received_at (UTC). Many are a mistake, such as an id per message in place of a
+// campaign, and each would cost a tuple in every fold for weeks: beyond the limit
+// a value becomes schemas.OtherValue, and the value itself goes to the free map.
+// What an account has used today or the day before stays admitted, so that a
+// flood of new values does not take the place of those in use; and no account
+// takes another's, whatever source they share.
+type values struct {
+	limits ValueLimits
+	most   int // of hashes, see maxHashes
+	seed   maphash.Seed
+
+	mu struct {
+		sync.Mutex
+		day      int64
+		accounts map[string]*seen
+		hashes   int
 	}
-	seen, h := v.mu.seen[dimension], maphash.String(v.seed, value)
-	if _, found := seen[h]; found {
-		return value
+}
+
+type hashes map[uint64]struct{}
+
+// seen is what one account has used.
+type seen struct {
+	today, before [dimensions]hashes
+	// fresh are how many of today were not used the day before.
+	fresh  [dimensions]int
+	warned [dimensions]bool
+}
+
+func (s *seen) size() (n int) {
+	for d := range dimensions {
+		n += len(s.today[d]) + len(s.before[d])
 	}
-	if len(seen) < limit {
-		seen[h] = struct{}{}
-		return value
+	return n
+}
+
+func newValues(limits ValueLimits) *values {
+	v := &values{limits: limits, most: maxHashes, seed: maphash.MakeSeed()}
+	v.mu.accounts = map[string]*seen{}
+	return v
+}
+
+// cap replaces what is beyond the limits in the events of one body, and makes
+// ids of the content anew: the event itself says "(other)". An id of the
+// provider's own stays.
+func (v *values) cap(at schemas.Instant, events []schemas.Event, tell exceeded) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.turn(at.Seconds() / 86400)
+	for i := range events {
+		e := &events[i]
+		if e.Dimensions == (schemas.Dimensions{}) {
+			continue
+		}
+		marks := v.judge(e.Account, &e.Dimensions, tell)
+		if marks == nil {
+			continue
+		}
+		was := events[i]
+		was.Dimensions = marks.was
+		ofContent := e.ID == schemas.EventID(&was)
+		e.Extra = maps.Clone(e.Extra)
+		if e.Extra == nil {
+			e.Extra = map[string]string{}
+		}
+		maps.Copy(e.Extra, marks.originals)
+		if ofContent {
+			e.ID = schemas.EventID(e)
+		}
 	}
-	v.exceed(dimension, limit, !v.mu.warned[dimension])
-	v.mu.warned[dimension] = true
-	return schemas.OtherValue
+}
+
+// turn begins a day. One that is a little back, as bodies around midnight may
+// be, counts as the present one; a clock that was set back by more begins anew
+// without forgetting.
+func (v *values) turn(day int64) {
+	switch {
+	case day == v.mu.day || day == v.mu.day-1:
+		return
+	case day < v.mu.day:
+		v.mu.day = day
+		return
+	}
+	next := day == v.mu.day+1
+	v.mu.day, v.mu.hashes = day, 0
+	for account, s := range v.mu.accounts {
+		before := s.today
+		if !next {
+			before = [dimensions]hashes{}
+		}
+		*s = seen{before: before}
+		if n := s.size(); n == 0 {
+			delete(v.mu.accounts, account)
+		} else {
+			v.mu.hashes += n
+		}
+	}
+}
+
+// changes are what judge has done to the dimensions of an event.
+type changes struct {
+	was schemas.Dimensions
+	// originals go to the free map: "other.<why>.<dimension>" → the value.
+	originals map[string]string
+}
+
+// Why a value became (other): too many values of its dimension, or too many
+// combinations.
+const (
+	markValues = "other.values."
+	markTuples = "other.tuples."
+)
+
+// judge replaces what is too much; nil: nothing is.
+func (v *values) judge(account string, d *schemas.Dimensions, tell exceeded) *changes {
+	s := v.account(account)
+	var c *changes
+	replace := func(dim dimension, why string) {
+		if c == nil {
+			c = &changes{was: *d, originals: map[string]string{}}
+		}
+		c.originals[why+dim.String()] = *dim.of(d)
+		*dim.of(d) = schemas.OtherValue
+	}
+	for dim := range tuple {
+		value := *dim.of(d)
+		if value == "" || value == schemas.OtherValue {
+			continue
+		}
+		limit := v.limits.of(dim)
+		if !v.admit(s, dim, maphash.String(v.seed, value), limit) {
+			v.tell(account, s, dim, tell)
+			replace(dim, markValues)
+		}
+	}
+	limit := v.limits.Tuples
+	if d.Campaign == "" && d.Template == "" && d.Variant == "" && d.Segment == "" ||
+		v.admit(s, tuple, v.tupleHash(d), limit) {
+		return c
+	}
+	v.tell(account, s, tuple, tell)
+	// A tenth of the limit is kept for each coarser form, so that what a campaign
+	// with too many segments becomes is still the campaign.
+	for i, dim := range coarsened {
+		if value := *dim.of(d); value == "" || value == schemas.OtherValue {
+			continue
+		}
+		replace(dim, markTuples)
+		if v.admit(s, tuple, v.tupleHash(d), limit+(i+1)*limit/10) {
+			break
+		}
+	}
+	return c
+}
+
+func (v *values) tell(account string, s *seen, d dimension, tell exceeded) {
+	tell(account, d, v.limits.of(d), !s.warned[d])
+	s.warned[d] = true
+}
+
+func (v *values) tupleHash(d *schemas.Dimensions) uint64 {
+	return maphash.Comparable(v.seed, [...]string{d.Campaign, d.Template, d.Variant, d.Segment})
+}
+
+func (v *values) account(name string) *seen {
+	s := v.mu.accounts[name]
+	if s == nil {
+		s = &seen{}
+		v.mu.accounts[name] = s
+	}
+	return s
+}
+
+// admit reports whether the account may use the value: one in use, or a new one
+// within the limit. At most twice the limit is held for a day.
+func (v *values) admit(s *seen, d dimension, h uint64, limit int) bool {
+	if _, found := s.today[d][h]; found {
+		return true
+	}
+	_, known := s.before[d][h]
+	if len(s.today[d]) >= 2*limit || !known && (s.fresh[d] >= limit || v.full(s)) {
+		return false
+	}
+	if !known {
+		s.fresh[d]++
+	}
+	if s.today[d] == nil {
+		s.today[d] = hashes{}
+	}
+	s.today[d][h] = struct{}{}
+	v.mu.hashes++
+	return true
+}
+
+// full reports whether all room is taken and the account has its share of it.
+func (v *values) full(s *seen) bool {
+	return v.mu.hashes >= v.most && s.size() >= v.most/len(v.mu.accounts)
 }

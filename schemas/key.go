@@ -54,13 +54,18 @@ func SeriesKey(channel Channel, sender, campaign, variant string) Key {
 
 // EventKey is the Kafka key of an event: its message, else its least contact,
 // else its own id.
-func EventKey(e *Event) []byte {
+func EventKey(e *Event) []byte { return bytes.Clone(eventKey(e)) }
+
+// HasEventKey reports whether key is the Kafka key of e.
+func HasEventKey(key []byte, e *Event) bool { return bytes.Equal(key, eventKey(e)) }
+
+func eventKey(e *Event) []byte {
 	switch {
 	case !e.MessageKey.IsZero():
-		return bytes.Clone(e.MessageKey[:])
+		return e.MessageKey[:]
 	case len(e.ContactKeys) > 0:
-		return bytes.Clone(e.ContactKeys[0][:])
+		return e.ContactKeys[0][:]
 	default:
-		return bytes.Clone(e.ID[:])
+		return e.ID[:]
 	}
 }

@@ -103,8 +103,8 @@ func TestHistogramForms(t *testing.T) {
 	}
 }
 
-// TestTenthOutcome: a row more in the list, and it is on the wire of panes and
-// rates. A reader with the shorter list reads everything else.
+// TestTenthOutcome: one more row in the list puts an outcome on the wire of panes
+// and rates. A reader with the shorter list reads everything else.
 func TestTenthOutcome(t *testing.T) {
 	nine := OutcomeList()
 	ten := append(nine[:len(nine):len(nine)], OutcomeInfo{"converted", "Messages that led to a purchase", 22, 18})
@@ -130,7 +130,7 @@ func TestTenthOutcome(t *testing.T) {
 	}
 }
 
-// TestBases: the value of a base and its columns say the same.
+// TestBases: the value of a base and its columns agree.
 func TestBases(t *testing.T) {
 	totals := Totals{1000, ByOutcome{900, 800, 700, 600, 500, 400, 300, 200, 100}}
 	column := map[string]int64{ColumnSent: totals.Sent, "": 0}

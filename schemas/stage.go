@@ -7,4 +7,6 @@ const (
 	StageRollup  = "rollup"
 	StageAlert   = "alert"
 	StageSink    = "sink"
+	// StageLog is not a stage: "log/<topic>" is where the log of a topic ended.
+	StageLog = "log"
 )

@@ -21,6 +21,7 @@ type Record struct {
 	Timestamp schemas.Instant
 	// Schema is the header schemas.HeaderSchema.
 	Schema string
+	Key    []byte
 	Value  []byte
 }
 
@@ -35,6 +36,12 @@ type Limits struct {
 // no time and talks to nobody. The zero value is an empty batch without limits.
 type Batch struct {
 	Limits Limits
+	// Partitions is the topic's number of partitions; 0 if it is not known.
+	Partitions int32
+	// Epoch is the newest that any stage counts in; 0 if it is not known. Rows of
+	// a later one are left, and OtherEpoch, which may be nil, is told of each.
+	Epoch      uint32
+	OtherEpoch func()
 
 	events      clickhouse.Events
 	optOuts     clickhouse.OptOuts
@@ -85,10 +92,13 @@ func (b *Batch) Add(r Record) (rejected string) {
 	if err == nil {
 		return ""
 	}
-	reason := schemas.ReasonDecode
-	if errors.Is(err, errSchema) {
-		reason = schemas.ReasonSchema
+	if errors.Is(err, errOtherEpoch) {
+		if b.OtherEpoch != nil {
+			b.OtherEpoch()
+		}
+		return ""
 	}
+	reason := reasonOf(err)
 	b.deadLetters = append(b.deadLetters, clickhouse.DeadLetter{
 		Letter: schemas.DeadLetter{
 			Stage: Stage, Source: r.Topic, Reason: reason, Detail: err.Error(),
@@ -104,14 +114,54 @@ func (b *Batch) Add(r Record) (rejected string) {
 // and the topic, its positions.
 const Stage = schemas.StageSink
 
-var errSchema = errors.New("schema does not belong in this topic")
+// reasonStage is a Progress of a stage that does not write to the topic. Taken as
+// it is, it could pass for a position of the sink itself.
+const reasonStage = "stage"
+
+var (
+	errSchema     = errors.New("schema does not belong in this topic")
+	errStage      = errors.New("progress of a stage that does not write to this topic: some other producer wrote it (docs/runbook.md)")
+	errOtherEpoch = errors.New("another epoch")
+)
+
+// reasonOf is the reason of the dead letter of a record that has no row.
+func reasonOf(err error) string {
+	var misplaced *schemas.Misplaced
+	switch {
+	case errors.As(err, &misplaced):
+		return misplaced.Reason
+	case errors.Is(err, errSchema):
+		return schemas.ReasonSchema
+	case errors.Is(err, errStage):
+		return reasonStage
+	default:
+		return schemas.ReasonDecode
+	}
+}
+
+// place returns why a record of the epoch, 0 for one that has none, cannot
+// become a row: it is in the wrong place, or of an epoch that is not yet.
+// Earlier epochs pass: their rows were true, and some reach ClickHouse only after
+// the switch.
+func (b *Batch) place(r *Record, ownKey bool, epoch uint32) error {
+	if b.Epoch != 0 && epoch > b.Epoch {
+		return errOtherEpoch
+	}
+	if m := schemas.Misplacement(r.Key, ownKey, r.Partition, b.Partitions); m != nil {
+		return m
+	}
+	return nil
+}
 
 func (b *Batch) decode(r Record) error {
 	switch [2]string{r.Topic, r.Schema} {
 	case [2]string{schemas.TopicEvents, schemas.SchemaEvent}:
 		return add(r, &b.events, func(v []byte) (clickhouse.Event, error) {
 			e, err := schemas.DecodeEvent(v)
-			if err = cmp.Or(err, inCalendar(e.ReceivedAt.Seconds())); err == nil {
+			if err == nil {
+				err = cmp.Or(b.place(&r, schemas.HasEventKey(r.Key, &e), 0), inCalendar(e.ReceivedAt.Seconds()))
+			}
+			if err == nil {
 				b.optOuts = append(b.optOuts, clickhouse.OptOutsOf(&e)...)
 			}
 			return clickhouse.Event{Event: e, Partition: r.Partition, Offset: r.Offset}, err
@@ -119,17 +169,17 @@ func (b *Batch) decode(r Record) error {
 	case [2]string{schemas.TopicPanes, schemas.SchemaPane}:
 		return add(r, &b.panes, func(v []byte) (schemas.Pane, error) {
 			p, err := schemas.DecodePane(v)
-			return p, cmp.Or(err, inCalendar(p.Minute))
+			return p, cmp.Or(err, b.place(&r, string(r.Key) == p.Tuple.Account, p.Epoch), inCalendar(p.Minute))
 		})
 	case [2]string{schemas.TopicRates, schemas.SchemaRate}:
 		return add(r, &b.rates, func(v []byte) (schemas.Rate, error) {
 			x, err := schemas.DecodeRate(v)
-			return x, cmp.Or(err, inCalendar(x.At))
+			return x, cmp.Or(err, b.place(&r, string(r.Key) == x.Series.Account, x.Epoch), inCalendar(x.At))
 		})
 	case [2]string{schemas.TopicAlerts, schemas.SchemaTransition}:
 		return add(r, &b.alerts, func(v []byte) (schemas.Transition, error) {
 			t, err := schemas.DecodeTransition(v)
-			return t, cmp.Or(err, inCalendar(t.At), inCalendar(t.OpenedAt), inCalendar(t.Since))
+			return t, cmp.Or(err, b.place(&r, string(r.Key) == t.Series.Account, t.Epoch), inCalendar(t.At), inCalendar(t.OpenedAt), inCalendar(t.Since))
 		})
 	case [2]string{schemas.TopicDeadLetters, schemas.SchemaDeadLetter}:
 		return add(r, &b.deadLetters, func(v []byte) (clickhouse.DeadLetter, error) {
@@ -162,12 +212,23 @@ func inCalendar(seconds int64) error {
 	return nil
 }
 
+// writes is the stage whose Progress a topic carries.
+func writes(topic string) string {
+	if topic == schemas.TopicPanes {
+		return schemas.StageMessage
+	}
+	return schemas.StageRollup
+}
+
 // addProgress keeps the furthest Progress of each key: only that one is true of
 // the batch as a whole.
 func (b *Batch) addProgress(r Record) error {
 	p, err := schemas.DecodeProgress(r.Value)
-	if err != nil {
+	if err = cmp.Or(err, b.place(&r, len(r.Key) == 0, p.Epoch)); err != nil {
 		return err
+	}
+	if p.Stage != writes(r.Topic) || p.Epoch == 0 {
+		return errStage
 	}
 	if b.progress == nil {
 		b.progress = map[progressKey]clickhouse.Progress{}
@@ -221,6 +282,6 @@ func (b *Batch) Take() Frozen {
 	}
 	slices.Sort(spans)
 	f.Token = strings.Join(spans, ",")
-	*b = Batch{Limits: b.Limits}
+	*b = Batch{Limits: b.Limits, Partitions: b.Partitions, Epoch: b.Epoch, OtherEpoch: b.OtherEpoch}
 	return f
 }

@@ -23,8 +23,28 @@ func anEvent(n int, t schemas.EventType) schemas.Event {
 	return e
 }
 
+// keyOf is the key that our producers give a value; none to what they never write.
+func keyOf(schema string, value []byte) []byte {
+	switch schema {
+	case schemas.SchemaEvent:
+		if e, err := schemas.DecodeEvent(value); err == nil {
+			return schemas.EventKey(&e)
+		}
+	case schemas.SchemaPane:
+		p, _ := schemas.DecodePane(value)
+		return []byte(p.Tuple.Account)
+	case schemas.SchemaRate:
+		r, _ := schemas.DecodeRate(value)
+		return []byte(r.Series.Account)
+	case schemas.SchemaTransition:
+		t, _ := schemas.DecodeTransition(value)
+		return []byte(t.Series.Account)
+	}
+	return nil
+}
+
 func eventRecord(partition int32, offset int64, e schemas.Event) Record {
-	return Record{Topic: schemas.TopicEvents, Partition: partition, Offset: offset, Schema: schemas.SchemaEvent, Value: schemas.EncodeEvent(&e)}
+	return Record{Topic: schemas.TopicEvents, Partition: partition, Offset: offset, Schema: schemas.SchemaEvent, Key: schemas.EventKey(&e), Value: schemas.EncodeEvent(&e)}
 }
 
 func tables(f Frozen) string {
@@ -37,7 +57,7 @@ func tables(f Frozen) string {
 
 func TestBatch(t *testing.T) {
 	limits := Limits{Rows: 3, Bytes: 1 << 20}
-	t.Run("one event is a row of events, an opt-out also of opt_outs", func(t *testing.T) {
+	t.Run("one event is a row of events, an opt-out also of opt_out_events", func(t *testing.T) {
 		b := Batch{Limits: limits}
 		b.Add(eventRecord(1, 7, anEvent(1, schemas.TypeSent)))
 		b.Add(eventRecord(1, 9, anEvent(2, schemas.TypeOptedOut)))
@@ -46,7 +66,7 @@ func TestBatch(t *testing.T) {
 			t.Error("three records of three are not full")
 		}
 		f := b.Take()
-		if got := tables(f); got != "events:3 opt_outs:4" {
+		if got := tables(f); got != "events:3 opt_out_events:4" {
 			t.Errorf("got %s", got)
 		}
 		if f.Token != "0:4-4,1:7-9" || f.Next[0] != 5 || f.Next[1] != 10 || f.Records != 3 {
@@ -102,7 +122,7 @@ func TestBatchRejects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b Batch
-			reason := b.Add(Record{Topic: c.topic, Partition: 3, Offset: 8, Timestamp: 5000, Schema: c.schema, Value: c.value})
+			reason := b.Add(Record{Topic: c.topic, Partition: 3, Offset: 8, Timestamp: 5000, Schema: c.schema, Key: keyOf(c.schema, c.value), Value: c.value})
 			f := b.Take()
 			if reason != c.reason || tables(f) != c.rows {
 				t.Fatalf("got %q %s, want %q %s", reason, tables(f), c.reason, c.rows)
@@ -143,7 +163,7 @@ func FuzzBatch(f *testing.F) {
 		k := kinds[int(kind)%len(kinds)]
 		var b Batch
 		kept := bytes.Clone(value)
-		reason := b.Add(Record{Topic: k[0], Schema: k[1], Value: value})
+		reason := b.Add(Record{Topic: k[0], Schema: k[1], Key: keyOf(k[1], value), Value: value})
 		frozen := b.Take()
 		letters := 0
 		for _, rows := range frozen.Rows {

@@ -73,6 +73,8 @@ type Deps struct {
 	// them, the client's name and its log.
 	Kafka []kgo.Opt
 	Store Store
+	// Epoch is the newest that any stage counts in.
+	Epoch uint32
 	// Now stamps positions and measures freshness; it may be virtual.
 	Now        func() time.Time
 	Log        *slog.Logger

@@ -39,6 +39,10 @@
 //	between rows and position rows that will be inserted again: S4
 //	after the position        nothing is read twice
 //
+// What is inserted again carries the deduplication token of before, unless the
+// build makes other rows of the same records: the token names its revision
+// (revision.go), so that rows read anew are not swallowed as a repeat.
+//
 // A second sink on the same topics inserts the same rows: wasteful, harmless.
 //
 // # Where it starts

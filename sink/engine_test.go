@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -19,29 +20,10 @@ import (
 
 func migrated(t testing.TB) driver.Conn {
 	t.Helper()
-	options := chtest.Open(t).ClientOptions("bluetick")
-	if _, err := clickhouse.Migrate(t.Context(), clickhouse.MigrateConfig{Options: options, Epoch: 1, Now: time.UnixMilli(1_770_000_000_000)}); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Connect(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
+	return chtest.Database(t, chtest.Open(t), func(ctx context.Context, options *ch.Options) error {
+		_, err := clickhouse.Migrate(ctx, clickhouse.MigrateConfig{Options: options, Epoch: 1, Now: time.UnixMilli(1_770_000_000_000)})
+		return err
 	})
-	return conn
-}
-
-func value[T any](t testing.TB, conn driver.Conn, query string) T {
-	t.Helper()
-	var v T
-	if err := conn.QueryRow(context.WithoutCancel(t.Context()), query).Scan(&v); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	return v
 }
 
 // crashing is a Store that dies at a given call: before the insert, or after it
@@ -163,7 +145,7 @@ func TestCrashes(t *testing.T) {
 	}{
 		"events":             {"SELECT count() FROM events FINAL", 300},
 		"different events":   {"SELECT uniqExact(event_id) FROM events", 300},
-		"opt-outs":           {"SELECT count() FROM opt_outs FINAL WHERE is_out", 30},
+		"opt-outs":           {"SELECT count() FROM opt_outs WHERE is_out", 30},
 		"panes":              {"SELECT count() FROM panes FINAL", uint64(len(panes))},
 		"rates":              {"SELECT count() FROM rates FINAL", 20},
 		"alerts":             {"SELECT count() FROM alerts FINAL", 1},
@@ -171,12 +153,12 @@ func TestCrashes(t *testing.T) {
 		"messages":           {"SELECT count() FROM v_messages", 270},
 		"progress of stages": {"SELECT toUInt64(min(version)) FROM progress FINAL WHERE stage = 'message'", 286},
 	} {
-		if got := value[uint64](t, conn, c.query); got != c.want {
+		if got := chtest.Value[uint64](t, conn, c.query); got != c.want {
 			t.Errorf("seed %d: %s: %d, want %d", seed, what, got, c.want)
 		}
 	}
 	for minute, sent := range panes {
-		if got := value[int64](t, conn, fmt.Sprintf("SELECT sent FROM panes FINAL WHERE minute = fromUnixTimestamp(%d)", minute)); got != sent {
+		if got := chtest.Value[int64](t, conn, fmt.Sprintf("SELECT sent FROM panes FINAL WHERE minute = fromUnixTimestamp(%d)", minute)); got != sent {
 			t.Errorf("seed %d: pane of %d counts %d, want the newest version's %d", seed, minute, got, sent)
 		}
 	}
@@ -221,7 +203,7 @@ func TestOverlap(t *testing.T) {
 	produce(t, brokers, records...)
 	ends := endsOf(records)
 	content := func() string {
-		return value[string](t, conn, `SELECT concat(toString((SELECT (count(), sum(cityHash64(event_id, source_offset))) FROM events FINAL)),
+		return chtest.Value[string](t, conn, `SELECT concat(toString((SELECT (count(), sum(cityHash64(event_id, source_offset))) FROM events FINAL)),
 			toString((SELECT (count(), sum(cityHash64(minute, sent, version))) FROM panes FINAL)),
 			toString((SELECT (count(), sum(cityHash64(at, sent))) FROM rates FINAL)), toString((SELECT count() FROM dead_letters FINAL)))`)
 	}
@@ -242,9 +224,7 @@ func TestOverlap(t *testing.T) {
 	}
 	run(1)
 	once := content()
-	if err := conn.Exec(t.Context(), "TRUNCATE TABLE progress"); err != nil {
-		t.Fatal(err)
-	}
+	chtest.Truncate(t, conn, "progress")
 	run(2)
 	if twice := content(); twice != once {
 		t.Errorf("after a repeat by two sinks\n%s\nwant\n%s", twice, once)

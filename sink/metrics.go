@@ -11,6 +11,7 @@ import (
 type metrics struct {
 	received  *prometheus.CounterVec   // topic
 	dropped   *prometheus.CounterVec   // topic, reason
+	ignored   *prometheus.CounterVec   // topic
 	inserted  *prometheus.CounterVec   // table
 	errors    *prometheus.CounterVec   // topic, class
 	inARow    *prometheus.GaugeVec     // topic, call
@@ -33,14 +34,15 @@ func newMetrics(s *meter.Scope) (*metrics, error) {
 	seconds := prometheus.ExponentialBuckets(0.002, 2, 15) // 2 ms to 33 s
 	m := &metrics{
 		received: counter("records_received_total", "Records read from Kafka.", "topic"),
-		dropped:  counter("records_dropped_total", "Records that could not be decoded and became a row in dead_letters.", "topic", "reason"),
+		dropped:  counter("records_dropped_total", "Records that became a row in dead_letters instead of their own.", "topic", "reason"),
+		ignored:  counter("records_other_epoch_total", "Records of an epoch that no stage counts in yet, which are left alone.", "topic"),
 		inserted: counter("rows_inserted_total", "Rows acknowledged by ClickHouse, repeats included.", "table"),
 		errors:   counter("errors_total", "Failed calls by what the failure means.", "topic", "class"),
 		inARow: meter.Register(s, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "sink", Name: "failures_in_a_row", Help: "Failures since the last success of what is tried again.",
 		}, []string{"topic", "call"})),
 		lag: meter.Register(s, prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "bluetick", Subsystem: "sink", Name: "lag_offsets", Help: "End of the log minus the next offset to insert.",
+			Namespace: "bluetick", Subsystem: "sink", Name: "lag_offsets", Help: "End of the log minus the next offset to insert. Below 0 the log has lost records.",
 		}, []string{"topic", "partition"})),
 		rows:     histogram("batch_rows", "Records per batch.", prometheus.ExponentialBuckets(1, 4, 9), "topic"),
 		bytes:    histogram("batch_bytes", "Bytes of record values per batch.", prometheus.ExponentialBuckets(256, 4, 10), "topic"),

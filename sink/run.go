@@ -14,6 +14,7 @@ import (
 
 	"github.com/bluetick/bluetick/internal/kafkaerr"
 	"github.com/bluetick/bluetick/internal/meter"
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
@@ -149,8 +150,8 @@ func (w *writer) logs(ctx context.Context) ([]partitionLog, error) {
 // outage.
 func (w *writer) retry(ctx context.Context, what string, do func(context.Context) error) error {
 	inARow := 0
-	const least, most = 100 * time.Millisecond, 10 * time.Second
-	for pause := least; ; pause = min(2*pause, most) {
+	pauses := retry.Backoff{Least: 100 * time.Millisecond, Most: 10 * time.Second}
+	for {
 		attempt, cancel := context.WithTimeout(ctx, w.cfg.InsertTimeout)
 		err := do(attempt)
 		cancel()
@@ -168,13 +169,10 @@ func (w *writer) retry(ctx context.Context, what string, do func(context.Context
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		inARow++
+		pause := pauses.Next()
 		w.trouble(callRetry, inARow, "will try again", err, "what", what, "after", pause)
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("%s: %w", what, errors.Join(err, context.Cause(ctx)))
+		if stopped := retry.Pause(ctx, pause); stopped != nil {
+			return fmt.Errorf("%s: %w", what, errors.Join(err, stopped))
 		}
 	}
 }

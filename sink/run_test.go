@@ -155,17 +155,26 @@ func produce(t *testing.T, brokers []string, records ...*kgo.Record) {
 	}
 }
 
+// record stands where its key belongs; one without a key in the given partition.
 func record(topic string, partition int32, schema string, value []byte) *kgo.Record {
+	key := keyOf(schema, value)
+	if len(key) > 0 {
+		partition = schemas.PartitionOf(key, testPartitions)
+	}
 	return &kgo.Record{
-		Topic: topic, Partition: partition, Value: value, Timestamp: time.UnixMilli(1_770_000_000_000),
+		Topic: topic, Partition: partition, Key: key, Value: value, Timestamp: time.UnixMilli(1_770_000_000_000),
 		Headers: []kgo.RecordHeader{{Key: schemas.HeaderSchema, Value: []byte(schema)}},
 	}
 }
 
+// events are one after the other in the partitions, by their own keys.
 func events(from, to int) []*kgo.Record {
 	var out []*kgo.Record
 	for n := from; n < to; n++ {
-		e := anEvent(n, schemas.TypeSent)
+		e := anEvent(1000*n, schemas.TypeSent)
+		for m := 1; schemas.PartitionOf(schemas.EventKey(&e), testPartitions) != int32(n%testPartitions); m++ {
+			e = anEvent(1000*n+m, schemas.TypeSent)
+		}
 		out = append(out, record(schemas.TopicEvents, int32(n%testPartitions), schemas.SchemaEvent, schemas.EncodeEvent(&e)))
 	}
 	return out

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -18,6 +20,9 @@ import (
 
 // maxPoll bounds how far a batch overshoots its limit of rows.
 const maxPoll = 5_000
+
+// askTimeout bounds the question where the log ends.
+const askTimeout = 2 * time.Second
 
 // writer carries one topic. All fields are owned by the goroutine of run.
 type writer struct {
@@ -54,12 +59,15 @@ func (w *writer) stage() string { return Stage + "/" + w.topic }
 
 // run is the loop. It returns nil when ctx has ended and the last batch is in.
 func (w *writer) run(ctx context.Context) error {
-	w.batch.Limits = w.cfg.Limits
 	if err := w.open(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // nothing was begun
 		}
 		return err
+	}
+	w.batch = Batch{
+		Limits: w.cfg.Limits, Partitions: int32(len(w.partitions)), Epoch: w.deps.Epoch,
+		OtherEpoch: w.metrics.ignored.WithLabelValues(w.topic).Inc,
 	}
 	defer w.client.Close()
 	// Inserts outlive ctx: a frozen batch is finished, not abandoned.
@@ -151,11 +159,11 @@ func (w *writer) add(ctx context.Context, at *partition, r *kgo.Record) {
 	}
 	stamp := schemas.InstantOf(r.Timestamp)
 	reason := w.batch.Add(Record{
-		Topic: w.topic, Partition: r.Partition, Offset: r.Offset, Timestamp: stamp, Schema: schemaOf(r), Value: r.Value,
+		Topic: w.topic, Partition: r.Partition, Offset: r.Offset, Timestamp: stamp, Schema: schemaOf(r), Key: r.Key, Value: r.Value,
 	})
 	if reason != "" {
 		w.metrics.dropped.WithLabelValues(w.topic, reason).Inc()
-		w.log.Warn("record cannot be decoded", "partition", r.Partition, "offset", r.Offset, "reason", reason)
+		w.log.Warn("record becomes a dead letter", "partition", r.Partition, "offset", r.Offset, "reason", reason)
 	}
 	w.metrics.received.WithLabelValues(w.topic).Inc()
 	at.fetched = r.Offset + 1
@@ -203,7 +211,7 @@ func (w *writer) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	progress := append(f.Progress, w.positions()...)
+	progress := slices.Concat(f.Progress, w.positions(), w.ends(ctx))
 	if err := w.insert(ctx, progress, f.Token); err != nil {
 		return err
 	}
@@ -216,7 +224,7 @@ func (w *writer) flush(ctx context.Context) error {
 // harmless, also where the attempt before it went through (S4).
 func (w *writer) insert(ctx context.Context, rows clickhouse.Rows, token string) error {
 	table := rows.Table()
-	token = fmt.Sprintf("%s/%s/%s/%s", w.topic, w.topicID, token, table)
+	token = tokenOf(revision, w.topic, w.topicID, token, table)
 	return w.retry(ctx, fmt.Sprintf("insert %s [%s]", table, token), func(ctx context.Context) error {
 		timer := prometheus.NewTimer(w.metrics.duration.WithLabelValues(table))
 		if err := w.deps.Store.Insert(ctx, rows, token); err != nil {
@@ -249,7 +257,7 @@ func (w *writer) acknowledged(f *Frozen) {
 
 // heartbeat writes the positions of an idle topic.
 func (w *writer) heartbeat(ctx context.Context) error {
-	return w.insert(ctx, w.positions(), "heartbeat "+w.deps.Now().UTC().Format(time.RFC3339Nano))
+	return w.insert(ctx, append(w.positions(), w.ends(ctx)...), "heartbeat "+w.deps.Now().UTC().Format(time.RFC3339Nano))
 }
 
 // positions are the rows that say how far the sink is once everything fetched
@@ -261,7 +269,7 @@ func (w *writer) positions() clickhouse.Progresses {
 	for p := range int32(len(w.partitions)) {
 		at := w.partitions[p]
 		complete := now
-		if at.fetched < at.end {
+		if at.fetched != at.end { // behind; or the log has lost records, and nothing is complete
 			complete = at.newest
 		}
 		rows = append(rows, clickhouse.Progress{
@@ -272,4 +280,48 @@ func (w *writer) positions() clickhouse.Progresses {
 		})
 	}
 	return rows
+}
+
+// ends are the rows that say where the log ends, asked for now: a version at or
+// past it is of no record, however far the sink itself has come. Without an
+// answer there are none; the next batch asks again.
+func (w *writer) ends(ctx context.Context) clickhouse.Progresses {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	answers, err := kadm.NewClient(w.client).ListEndOffsets(ctx, w.topic)
+	if err == nil {
+		err = answers.Error()
+	}
+	if err != nil {
+		w.log.Warn("kafka does not say where the log ends and is asked again; check the brokers", "err", err)
+		return nil
+	}
+	now := schemas.InstantOf(w.deps.Now())
+	rows := make(clickhouse.Progresses, 0, len(w.partitions))
+	for p := range int32(len(w.partitions)) {
+		end, ok := answers.Lookup(w.topic, p)
+		if !ok {
+			continue
+		}
+		w.measure(p, end.Offset)
+		rows = append(rows, clickhouse.Progress{
+			Progress: schemas.Progress{
+				Stage: schemas.StageLog + "/" + w.topic, Source: p, Sources: int32(len(w.partitions)), NextOffset: end.Offset, CompleteTo: now,
+			},
+			TopicID: w.topicID,
+		})
+	}
+	return rows
+}
+
+// measure takes note of the end of a partition. One before what was fetched is an
+// alarm: the log has lost records.
+func (w *writer) measure(p int32, end int64) {
+	at := w.partitions[p]
+	at.end = end
+	w.metrics.lag.WithLabelValues(w.topic, strconv.Itoa(int(p))).Set(float64(end - at.next))
+	if end < at.fetched {
+		w.log.Error("the log ends before what was read from it: it has lost records",
+			"partition", p, "end_offset", end, "next_offset", at.fetched, "remedy", "stop, find out why the brokers lost records, and rebuild (docs/runbook.md)")
+	}
 }

@@ -153,7 +153,7 @@ func (g *generator) record(kind, message int, occurred schemas.Instant) task.Rec
 	copy(e.value[e.id:], id[:])
 	putInstant(e.value[e.occurred:], occurred)
 	putInstant(e.value[e.posted:], g.now+500)
-	return task.Record{Timestamp: g.now + 600, Schema: schemas.SchemaEvent, Value: e.value}
+	return task.Record{Timestamp: g.now + 600, Schema: schemas.SchemaEvent, Key: k[:], Value: e.value}
 }
 
 // fresh is the sent of a new message.

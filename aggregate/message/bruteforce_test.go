@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -26,20 +27,14 @@ var bruteEdges = []int64{
 
 const bruteHorizon = 30 * 24 * 3600
 
-// bruteForce returns the panes of all events, zero panes left out.
+// bruteForce returns the panes of all events, zero panes left out. Every copy
+// of an event is looked at, equal or not: no count below is of events.
 func bruteForce(events []schemas.Event) map[cohortKey]schemas.Counts {
 	byMessage := map[schemas.Key][]schemas.Event{}
-	type copyID struct {
-		id       schemas.Key
-		revision uint8
-	}
-	distinct := map[copyID]bool{}
 	for _, e := range events {
-		if e.MessageKey == (schemas.Key{}) || distinct[copyID{e.ID, e.SourceRevision}] {
-			continue
+		if e.MessageKey != (schemas.Key{}) {
+			byMessage[e.MessageKey] = append(byMessage[e.MessageKey], e)
 		}
-		distinct[copyID{e.ID, e.SourceRevision}] = true
-		byMessage[e.MessageKey] = append(byMessage[e.MessageKey], e)
 	}
 	panes := map[cohortKey]schemas.Counts{}
 	for _, list := range byMessage {
@@ -224,7 +219,27 @@ func bruteCost(list []schemas.Event) *schemas.Cost {
 	if len(known) == 0 {
 		return nil
 	}
-	return slices.MaxFunc(known, later).Cost
+	slices.SortFunc(known, func(a, b schemas.Event) int {
+		if d := later(b, a); d != 0 {
+			return d
+		}
+		return strings.Compare(spelled(a.Cost), spelled(b.Cost))
+	})
+	return known[0].Cost
+}
+
+// spelled writes a cost so that texts compare as costs of unequal copies of one
+// event do: billable, then the least category, currency and amount.
+func spelled(c *schemas.Cost) string {
+	text := "1 "
+	if c.Billable {
+		text = "0 "
+	}
+	text += c.Category + "\x00"
+	if c.HasAmount {
+		text += c.Currency + "\x00" + fmt.Sprintf("%020d", uint64(c.Micros)+1<<63)
+	}
+	return text
 }
 
 func bruteTuple(list []schemas.Event) schemas.Tuple {
@@ -269,7 +284,10 @@ func bruteField(list []schemas.Event, source func(schemas.Event) int, value func
 		if a.SourceRevision != b.SourceRevision {
 			return int(b.SourceRevision) - int(a.SourceRevision)
 		}
-		return later(a, b)
+		if d := later(a, b); d != 0 {
+			return d
+		}
+		return strings.Compare(value(a), value(b)) // copies of one event that disagree
 	})
 	return value(with[0])
 }

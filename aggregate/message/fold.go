@@ -20,7 +20,7 @@ const Logic = "message/1"
 const ReasonTime = "time"
 
 // Fold counts the messages of one partition of events. NewFold makes one; it
-// implements task.Fold, whose comments say what the methods promise.
+// implements task.Fold, whose comments define what the methods promise.
 type Fold struct {
 	source task.Source
 	st     store.State
@@ -115,6 +115,9 @@ func (f *Fold) Apply(r task.Record) error {
 		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	e := &f.event
+	if err := f.source.Place(&r, schemas.HasEventKey(r.Key, e)); err != nil {
+		return err
+	}
 	if e.ReceivedAt > lastInstant { // it occurred between 1970 and then: DecodeEvent
 		return &task.Reject{Reason: ReasonTime, Err: errors.New("event was received after 2149")}
 	}
@@ -213,8 +216,8 @@ func (f *Fold) fold(e *schemas.Event) error {
 	return nil
 }
 
-// homeOf is the home day the message has now. It is never earlier than it was:
-// a row forgotten sooner could be missed by what still counts.
+// homeOf is the home day the message has now. It is never earlier than before: a
+// row forgotten sooner could be missing when an event comes that still counts.
 func (f *Fold) homeOf() day {
 	home := f.today()
 	if f.old.home != nil {
@@ -227,7 +230,7 @@ func (f *Fold) homeOf() day {
 }
 
 // count takes out what the message added and adds what it adds now. If the pane
-// is another, both become dirty, and so leave in one flush.
+// is another, both become dirty, and so are emitted in one flush.
 func (f *Fold) count(t *tuple, home day) error {
 	before, after := &f.before, &f.after
 	if !after.known {
@@ -266,7 +269,7 @@ func (f *Fold) count(t *tuple, home day) error {
 func (f *Fold) write(k schemas.Key, h uint64, home day) {
 	isNew := f.old.home == nil
 	orphan, wasOrphan := !f.after.known, !isNew && !f.before.known
-	f.messages.put(k, h, f.old.home, home, wasOrphan, orphan, f.value)
+	f.messages.put(k, h, lodging{from: f.old.home, to: home, wasOrphan: wasOrphan, orphan: orphan}, f.value)
 	if isNew {
 		f.stats.live.Add(1)
 	}

@@ -74,7 +74,7 @@ func TestForgetting(t *testing.T) {
 			fact1("m", schemas.TypeSent, at(0, 5), at(0, 6)),
 			inCampaign("spring", fact1("n", schemas.TypeSent, at(0, 500), at(4, 0))), clockEvent(at(rememberDays+1, 0)),
 		}, 1, 2, 1, 2},
-		{"one is founded as the other is forgotten", []schemas.Event{
+		{"one becomes known as the other is forgotten", []schemas.Event{
 			fact1("m", schemas.TypeSent, at(0, 5), at(0, 6)), clockEvent(at(rememberDays+1, 0)),
 			fact1("n", schemas.TypeSent, at(rememberDays+1, 0), at(rememberDays+1, 1)),
 		}, 1, 1, 1, 1},
@@ -170,7 +170,15 @@ func longHistory(rng *rand.Rand, days int) []schemas.Event {
 			}
 			e.Dimensions.Campaign = fmt.Sprintf("week-%d", (start-at(0, 0))/(7*dayMillis))
 			e.ReceivedAt = e.OccurredAt + schemas.Instant(rng.Int64N(schemas.MaxEventAgeDays*dayMillis))
-			events = append(events, withID(e))
+			e = withID(e)
+			events = append(events, e)
+			if rng.IntN(8) == 0 {
+				c := unequalCopy(rng, e)
+				c.OccurredAt = min(max(c.OccurredAt, start), start+35*dayMillis-1)
+				c.Dimensions.Campaign = e.Dimensions.Campaign
+				c.ReceivedAt = c.OccurredAt + schemas.Instant(rng.Int64N(schemas.MaxEventAgeDays*dayMillis))
+				events = append(events, c)
+			}
 		}
 	}
 	slices.SortStableFunc(events, func(a, b schemas.Event) int { return cmp.Compare(a.ReceivedAt, b.ReceivedAt) })

@@ -9,7 +9,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestMutantsAreCaught breaks one rule at a time and wants the properties to
+// TestMutantsAreCaught breaks one rule at a time and expects the properties to
 // notice each.
 func TestMutantsAreCaught(t *testing.T) {
 	s := seed(t)
@@ -74,7 +74,7 @@ func joinMutants() map[string]func(*rules) {
 				next.charge = old.charge
 			}
 		}),
-		"an event of type other founds": mutant(func(_, next *State, e *schemas.Event) {
+		"an event of type other makes a message known": mutant(func(_, next *State, e *schemas.Event) {
 			if e.Type == schemas.TypeOther && !next.has(factSent) {
 				next.seen |= 1 << factSent
 				next.at[factSent] = e.OccurredAt.Seconds()
@@ -92,6 +92,26 @@ func joinMutants() map[string]func(*rules) {
 			}
 		}),
 	}
+	m["of the copies of an event the first counts"] = func(r *rules) {
+		heard := map[schemas.Key]bool{}
+		r.join = func(s State, e *schemas.Event) (State, bool) {
+			if heard[e.ID] {
+				return s, false
+			}
+			heard[e.ID] = true
+			return s.Join(e)
+		}
+	}
+	m["of the copies of an event the last decides"] = mutant(func(old, next *State, e *schemas.Event) {
+		if r := &next.fields[fieldCampaign]; e.Dimensions.Campaign != "" && r.from == (origin{e.OccurredAt, e.ID}) {
+			r.value = e.Dimensions.Campaign
+		}
+	})
+	m["of unequal costs of an event the last counts"] = mutant(func(old, next *State, e *schemas.Event) {
+		if e.Cost != nil && next.charge.from == (origin{e.OccurredAt, e.ID}) && e.Cost.HasAmount == next.charge.cost.HasAmount {
+			next.charge.cost = *e.Cost
+		}
+	})
 	for f := range fields {
 		m[fmt.Sprintf("last value of field %d wins", f)] = mutant(func(_, next *State, e *schemas.Event) {
 			v := [fields]string{e.Sender, e.Country, e.Dimensions.Campaign, e.Dimensions.Template, e.Dimensions.Variant, e.Dimensions.Segment}[f]

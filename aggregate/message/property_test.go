@@ -70,14 +70,45 @@ func randomEvent(rng *rand.Rand, m int, start schemas.Instant) schemas.Event {
 	return withID(e)
 }
 
-// randomHistory is the distinct events of a few messages sent in few minutes.
+// unequalCopy has the id of e and other content: it happened at another
+// time, maybe in another minute or on another day, and some fields are lost or
+// have other values. A provider's own id, or a clamped clock, gives such copies.
+func unequalCopy(rng *rand.Rand, e schemas.Event) schemas.Event {
+	c := randomEvent(rng, 0, e.OccurredAt)
+	c.ID, c.Type, c.MessageKey, c.InboundKey, c.SourceRevision = e.ID, e.Type, e.MessageKey, e.InboundKey, e.SourceRevision
+	c.OccurredAt = max(genesis-dayMillis, e.OccurredAt+pick[schemas.Instant](rng, 0, 0, 1, -1, 999, -60_000, 60_000, dayMillis, -dayMillis))
+	if rng.IntN(2) == 0 {
+		c.Failure = e.Failure
+	}
+	if rng.IntN(2) == 0 {
+		c.Cost = e.Cost
+	}
+	if rng.IntN(2) == 0 {
+		c.Dimensions, c.DimensionSource = e.Dimensions, e.DimensionSource
+	}
+	c.ReceivedAt = c.OccurredAt + schemas.Instant(rng.Int64N(dayMillis))
+	return c
+}
+
+// randomMessage is n events of message m, one in six an unequal copy of another.
+func randomMessage(rng *rand.Rand, m int, start schemas.Instant, n int) []schemas.Event {
+	var events []schemas.Event
+	for range n {
+		if len(events) > 0 && rng.IntN(6) == 0 {
+			events = append(events, unequalCopy(rng, pick(rng, events...)))
+			continue
+		}
+		events = append(events, randomEvent(rng, m, start))
+	}
+	return events
+}
+
+// randomHistory is the events of a few messages sent in few minutes.
 func randomHistory(rng *rand.Rand, messages, perMessage int) []schemas.Event {
 	var events []schemas.Event
 	for m := range 1 + rng.IntN(messages) {
 		start := genesis + schemas.Instant(rng.IntN(3)*40_000)
-		for range 1 + rng.IntN(perMessage) {
-			events = append(events, randomEvent(rng, m, start))
-		}
+		events = append(events, randomMessage(rng, m, start, 1+rng.IntN(perMessage))...)
 	}
 	return events
 }
@@ -156,10 +187,7 @@ func TestEveryOrder(t *testing.T) {
 	s := seed(t)
 	for i := range scale(60) {
 		rng := rand.New(rand.NewPCG(s, uint64(i)))
-		var events []schemas.Event
-		for range 5 {
-			events = append(events, randomEvent(rng, 0, genesis))
-		}
+		events := randomMessage(rng, 0, genesis, 5)
 		want := bruteForce(events)
 		permute(events, 0, func(order []schemas.Event) {
 			r := newRig(t)
@@ -192,10 +220,7 @@ func TestJoinLaws(t *testing.T) {
 	s := seed(t)
 	for i := range scale(2000) {
 		rng := rand.New(rand.NewPCG(s, uint64(i)))
-		var events []schemas.Event
-		for range 1 + rng.IntN(8) {
-			events = append(events, randomEvent(rng, 0, genesis))
-		}
+		events := randomMessage(rng, 0, genesis, 1+rng.IntN(8))
 		var want State
 		for j := range events {
 			want, _ = want.Join(&events[j])

@@ -103,25 +103,32 @@ func (r *remembered) find(k schemas.Key, h uint64) (*home, []byte, error) {
 	return nil, nil, nil
 }
 
-// put writes the row of a message that lay at from (nil if it is new) under day
-// to. orphan says what it is now, wasOrphan what it was.
-func (r *remembered) put(k schemas.Key, h uint64, from *home, to day, wasOrphan, orphan bool, value []byte) {
-	at := from
-	if from == nil || from.day != to {
-		at = r.home(to)
+// lodging is where the row of a message was (from is nil if it is new), where it
+// goes, and whether the message was and is an orphan.
+type lodging struct {
+	from              *home
+	to                day
+	wasOrphan, orphan bool
+}
+
+// put writes the row of a message under its new day and takes it out of the old.
+func (r *remembered) put(k schemas.Key, h uint64, l lodging, value []byte) {
+	at, from := l.from, l.from
+	if from == nil || from.day != l.to {
+		at = r.home(l.to)
 		at.filter.add(h)
 		at.messages++
-		at.orphans += one(orphan)
+		at.orphans += one(l.orphan)
 		if from != nil {
 			from.messages--
-			from.orphans -= one(wasOrphan)
+			from.orphans -= one(l.wasOrphan)
 			r.key = appendMessageKey(r.key[:0], from.day, k)
 			r.st.Delete(r.key)
 		}
 	} else {
-		at.orphans += one(orphan) - one(wasOrphan)
+		at.orphans += one(l.orphan) - one(l.wasOrphan)
 	}
-	r.key = appendMessageKey(r.key[:0], to, k)
+	r.key = appendMessageKey(r.key[:0], l.to, k)
 	r.st.Set(r.key, value)
 }
 

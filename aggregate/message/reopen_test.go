@@ -2,6 +2,7 @@ package message
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -28,6 +29,9 @@ func TestPartitionOpensAgainWithMetrics(t *testing.T) {
 		Policy: task.DefaultPolicy(), Settling: func() time.Duration { return 10 * time.Second },
 	}
 	e := fact1("m", schemas.TypeSent, at(0, 0), at(0, 1))
+	for i := 0; schemas.PartitionOf(schemas.EventKey(&e), 2) != 1; i++ {
+		e = fact1(fmt.Sprint("m", i), schemas.TypeSent, at(0, 0), at(0, 1))
+	}
 	for life, records := range []int{1, 1, 0} { // an event, its repeat, and nothing
 		client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		if err != nil {
@@ -35,7 +39,7 @@ func TestPartitionOpensAgainWithMetrics(t *testing.T) {
 		}
 		for range records {
 			r := &kgo.Record{
-				Topic: schemas.TopicEvents, Partition: 1, Value: schemas.EncodeEvent(&e), Timestamp: at(0, 1).Time(),
+				Topic: schemas.TopicEvents, Partition: 1, Key: schemas.EventKey(&e), Value: schemas.EncodeEvent(&e), Timestamp: at(0, 1).Time(),
 				Headers: []kgo.RecordHeader{{Key: schemas.HeaderSchema, Value: []byte(schemas.SchemaEvent)}},
 			}
 			if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {

@@ -82,7 +82,8 @@ type rig struct {
 	rows    map[cohortKey]schemas.Pane
 }
 
-var testSource = task.Source{Epoch: 7, Partition: 3, Partitions: 4}
+// testSource has one partition, so that every key is where it belongs.
+var testSource = task.Source{Epoch: 7, Partitions: 1}
 
 func newRig(t testing.TB) *rig {
 	r := &rig{t: t, durable: newMapStore(), rows: map[cohortKey]schemas.Pane{}}

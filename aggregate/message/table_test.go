@@ -71,7 +71,7 @@ func TestContribution(t *testing.T) {
 			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(60), schemas.OutcomeOpened: h(60), schemas.OutcomeRead: h(60)}},
 		},
 		{
-			"dispatched and read beyond the horizon: founded, late",
+			"dispatched and read beyond the horizon: known, late",
 			[]schemas.Event{f(schemas.TypeDispatched, 0), f(schemas.TypeRead, horizon+1)},
 			0,
 			schemas.Counts{Sent: 1, Late: 1},
@@ -313,13 +313,16 @@ func TestApplyRejects(t *testing.T) {
 	good := clockEvent(at(1, 0))
 	late := good
 	late.ReceivedAt = lastInstant + 1
+	stranger := schemas.DigestKey("another message")
 	for _, tc := range []struct {
 		name, reason string
 		rec          task.Record
 	}{
 		{"another schema", schemas.ReasonSchema, task.Record{Schema: schemas.SchemaPane, Value: schemas.EncodeEvent(&good)}},
 		{"garbage", schemas.ReasonDecode, task.Record{Schema: schemas.SchemaEvent, Value: []byte{0xff}}},
-		{"received after the calendar", ReasonTime, task.Record{Schema: schemas.SchemaEvent, Value: schemas.EncodeEvent(&late)}},
+		{"received after the calendar", ReasonTime, task.Record{Schema: schemas.SchemaEvent, Key: schemas.EventKey(&late), Value: schemas.EncodeEvent(&late)}},
+		{"no key", schemas.ReasonKey, task.Record{Schema: schemas.SchemaEvent, Value: schemas.EncodeEvent(&good)}},
+		{"the key of another message", schemas.ReasonKey, task.Record{Schema: schemas.SchemaEvent, Key: stranger[:], Value: schemas.EncodeEvent(&good)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t)

@@ -16,11 +16,17 @@ const Logic = "rollup/1"
 // Reasons of rejected records, beside task.ReasonSources.
 const (
 	reasonMinute = "minute_out_of_range"
+	// reasonSource rejects a pane of a partition of events that does not exist.
+	reasonSource = "source"
+	// reasonTwoTruths rejects a pane that has other counts than an earlier one of
+	// the same version: equal versions are equal values (I2), so one of the two is
+	// forged. Which one cannot be known; the dead letter is the alarm.
+	reasonTwoTruths = "two_truths"
 )
 
 // Fold is the roll-up of one partition of `panes`: see the package comment.
 type Fold struct {
-	epoch uint32
+	src   task.Source
 	st    store.State
 	plan  *plan
 	meta  meta
@@ -47,7 +53,7 @@ func NewFold(cfg Config) task.NewFold {
 			return nil, err
 		}
 		p := newPlan(cfg)
-		f := &Fold{epoch: src.Epoch, st: st, plan: p, table: newTable(p), delta: make(cohort, len(p.ages))}
+		f := &Fold{src: src, st: st, plan: p, table: newTable(p), delta: make(cohort, len(p.ages))}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open roll-up state: %w", err)
 		}
@@ -103,31 +109,31 @@ func (f *Fold) applyPane(r *task.Record) error {
 	if err != nil {
 		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
-	if p.Epoch != f.epoch {
+	if !f.src.Ours(p.Epoch) {
 		return nil
+	}
+	if err := f.src.Place(r, string(r.Key) == p.Tuple.Account); err != nil {
+		return err
+	}
+	if n := f.meta.sources.Len(); n > 0 && int(p.Source) >= n {
+		return &task.Reject{Reason: reasonSource, Err: fmt.Errorf("panes: source %d, but events has %d partitions", p.Source, n)}
 	}
 	if p.Minute < 0 || p.Minute != floorMinute(p.Minute) {
 		return &task.Reject{Reason: reasonMinute, Err: fmt.Errorf("panes: minute %d", p.Minute)}
 	}
+	old, known, err := f.stored(&p)
+	if err != nil {
+		return err
+	}
+	if known && p.Version == old.Version && (p.Counts.Sent != old.Counts.Sent || p.Counts.Outcomes != old.Counts.Outcomes) {
+		return &task.Reject{Reason: reasonTwoTruths, Err: fmt.Errorf("panes: source %d says two things of minute %d as of offset %d: "+
+			"some other producer wrote one of them; see who may write to the topic (docs/runbook.md)", p.Source, p.Minute, p.Version)}
+	}
 	if err := f.advance(min(p.DClock, r.Timestamp)); err != nil {
 		return err
 	}
-	if p.Minute < f.meta.completeFrom {
-		return nil
-	}
-	f.key = appendPaneKey(f.key[:0], &p)
-	b, known, err := f.st.Get(f.key)
-	if err != nil {
-		return fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
-	}
-	var old schemas.Pane
-	if known {
-		if err := decodePane(b, &old); err != nil {
-			return fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
-		}
-		if p.Version <= old.Version {
-			return nil // I4: an older truth, or this one again
-		}
+	if p.Minute < f.meta.completeFrom || known && p.Version <= old.Version {
+		return nil // forgotten; or, by I4, an older truth, or this one again
 	}
 	f.value = appendPane(f.value[:0], &p)
 	f.st.Set(f.key, f.value)
@@ -137,6 +143,23 @@ func (f *Fold) applyPane(r *task.Record) error {
 	}
 	f.count(&p)
 	return nil
+}
+
+// stored reads the stored pane with the key of p; the key is then in f.key. A
+// pane of a forgotten minute is not found.
+func (f *Fold) stored(p *schemas.Pane) (old schemas.Pane, known bool, err error) {
+	f.key = appendPaneKey(f.key[:0], p)
+	if p.Minute < f.meta.completeFrom {
+		return old, false, nil
+	}
+	b, known, err := f.st.Get(f.key)
+	if err == nil && known {
+		err = decodePane(b, &old)
+	}
+	if err != nil {
+		return old, false, fmt.Errorf("read pane [minute %d, source %d]: %w", p.Minute, p.Source, err)
+	}
+	return old, known, nil
 }
 
 // count adds the counts of p to the cohort of every series it belongs to.
@@ -175,8 +198,11 @@ func (f *Fold) applyProgress(r *task.Record) error {
 	if err != nil {
 		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
-	if p.Epoch != f.epoch || p.Stage != schemas.StageMessage {
+	if !f.src.Ours(p.Epoch) || p.Stage != schemas.StageMessage {
 		return nil
+	}
+	if err := f.src.Place(r, len(r.Key) == 0); err != nil {
+		return err
 	}
 	news, err := f.meta.sources.Hear(&p)
 	if err != nil || !news {
@@ -188,8 +214,7 @@ func (f *Fold) applyProgress(r *task.Record) error {
 	return nil
 }
 
-// closeTo closes every `at` not later than last that is still open, as far as
-// the limit of rows allows.
+// closeTo closes every open `at` up to last, as far as the limit of rows allows.
 func (f *Fold) closeTo(last, version int64) {
 	t := f.table
 	if last < 0 {
@@ -204,15 +229,15 @@ func (f *Fold) closeTo(last, version int64) {
 	}
 	for rows := 0; t.next <= last && rows < f.plan.maxRows; t.step() {
 		if len(t.order) == 0 {
-			t.next = last // nothing to say about any at in between
+			t.next = last // no series has data for any `at` in between
 		}
 		rows += f.emit(t.next, version)
 	}
 	f.meta.next = t.next
 }
 
-// emit appends the rates of one at and returns their number. A row whose
-// cohorts include a forgotten minute is not emitted: it would pass a part for
+// emit appends the rates of one `at` and returns their number. A row whose
+// cohorts include a forgotten minute is not emitted: it would pass a part off as
 // the whole (R5).
 func (f *Fold) emit(at, version int64) int {
 	before := len(f.rows)
@@ -225,7 +250,7 @@ func (f *Fold) emit(at, version int64) int {
 			f.rows = append(f.rows, task.Row{
 				Topic: schemas.TopicRates, Schema: schemas.SchemaRate, Key: s.key,
 				Value: schemas.EncodeRate(&schemas.Rate{
-					Epoch: f.epoch, Series: s.id, Window: uint32(sp.window), Age: uint32(sp.age), At: at,
+					Epoch: f.src.Epoch, Series: s.id, Window: uint32(sp.window), Age: uint32(sp.age), At: at,
 					Version: version, DClock: f.meta.dclock, Totals: s.sums[i],
 				}),
 			})
@@ -237,9 +262,9 @@ func (f *Fold) emit(at, version int64) int {
 // Dirty is the number of rates closed and not yet drained.
 func (f *Fold) Dirty() int { return len(f.rows) }
 
-// Drain returns the closed rates, by at, then series, window and age. Each
-// carries the offset of the Progress record that closed it, not next-1: it says
-// what was known there.
+// Drain returns the closed rates, by `at`, then series, window and age. The
+// version of each is the offset of the Progress record that closed it, not
+// next-1: it states what was known there.
 func (f *Fold) Drain(int64) []task.Row {
 	rows := f.rows
 	f.rows = nil
@@ -261,7 +286,7 @@ func (f *Fold) Save() error {
 	return nil
 }
 
-// CompleteTo is the last closed at; 0 if there is none. It never looks at own:
+// CompleteTo is the last `at` closed; 0 if there is none. It never looks at own:
 // a roll-up knows no more than its sources do.
 func (f *Fold) CompleteTo(schemas.Instant) schemas.Instant {
 	if f.meta.next == 0 {

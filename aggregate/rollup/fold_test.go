@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// noon is a whole day's middle, a multiple of every `every`.
+// noon is the middle of a day, a multiple of each Window.Every.
 const noon = int64(1_767_268_800)
 
 // script drives one fold, record by record, by times relative to noon.
@@ -192,10 +193,10 @@ func TestNoDataClosesUpToTheWatermark(t *testing.T) {
 	if got, want := s.f.CompleteTo(0), schemas.Instant((noon+60)*1000); got != want {
 		t.Fatalf("complete to %d, want %d", got, want)
 	}
-	s.pane(0, 0, 0, 5, 5) // its at, 12:01, is closed
+	s.pane(0, 0, 0, 5, 5) // its `at`, 12:01, is closed
 	s.complete(0, 1, 150)
 	s.want("what comes after the first watermark is in the next at", line{3, 2, 5, 5, 3})
-	// With nothing to say, a watermark far ahead costs nothing.
+	// Without data, a watermark far ahead costs nothing.
 	s.complete(0, 2, 1<<40)
 	s.complete(1, 1, 1<<40)
 	if rows := s.accounts(); len(rows) != 1 || rows[0].At != noon+180 {
@@ -303,13 +304,24 @@ func TestStalledForDays(t *testing.T) {
 	s.want("nothing is said of what was forgotten", line{1, days + 1, 30, 30, 7}, line{3, days + 1, 30, 30, 7})
 }
 
+// keyed is the record under another key.
+func keyed(r task.Record, key string) task.Record {
+	r.Key = []byte(key)
+	return r
+}
+
 func TestApplyIgnoresAndRejects(t *testing.T) {
 	t.Parallel()
 	now := schemas.Instant(noon * 1000)
 	other := fullPane()
 	other.Epoch, other.DClock = 2, now
 	before1970 := fullPane()
-	before1970.Epoch, before1970.Minute = 1, -60
+	before1970.Epoch, before1970.Minute, before1970.Source = 1, -60, 0
+	here := fullPane()
+	here.Epoch, here.Source, here.DClock = 1, 0, now
+	nowhere, twice := here, here
+	nowhere.Source = 1
+	twice.Counts.Sent++
 	progress := schemas.Progress{Epoch: 1, Stage: schemas.StageMessage, Source: 0, Sources: 1, CompleteTo: now}
 	changed, otherEpoch, otherStage := progress, progress, progress
 	changed.Sources, otherEpoch.Epoch, otherStage.Stage = 2, 2, schemas.StageRollup
@@ -325,16 +337,22 @@ func TestApplyIgnoresAndRejects(t *testing.T) {
 		{"pane that is none", task.Record{Offset: 1, Schema: schemas.SchemaPane, Value: []byte{0xff}}, schemas.ReasonDecode},
 		{"progress that is none", task.Record{Offset: 1, Schema: schemas.SchemaProgress, Value: []byte{0xff}}, schemas.ReasonDecode},
 		{"a minute before 1970", paneRecord(1, now, &before1970), reasonMinute},
+		{"a pane without a key", keyed(paneRecord(1, now, &here), ""), schemas.ReasonKey},
+		{"a pane under another account", keyed(paneRecord(1, now, &here), "globex"), schemas.ReasonKey},
+		{"progress under a key", keyed(progressRecord(1, now, &progress), "acme"), schemas.ReasonKey},
+		{"a pane of a partition of events that is not", paneRecord(1, now, &nowhere), reasonSource},
+		{"other counts of the same version", paneRecord(1, now, &twice), reasonTwoTruths},
+		{"the same pane again", paneRecord(1, now, &here), ""},
 		{"another number of sources", progressRecord(1, now, &changed), task.ReasonSources},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			st := newMemory()
 			f := open(t, Default(), st)
-			if err := f.Apply(progressRecord(0, now, &progress)); err != nil {
+			if err := errors.Join(f.Apply(paneRecord(0, now, &here)), f.Apply(progressRecord(0, now, &progress))); err != nil {
 				t.Fatal(err)
 			}
-			was := appendMeta(nil, &f.meta)
+			was, rows, dirty := appendMeta(nil, &f.meta), fmt.Sprint(st.rows), f.Dirty()
 			err := f.Apply(c.record)
 			var reject *task.Reject
 			switch {
@@ -348,7 +366,7 @@ func TestApplyIgnoresAndRejects(t *testing.T) {
 			if c.reason == task.ReasonSources && reject != nil && reject.Err.Error() != remedy {
 				t.Errorf("it says %q, want %q", reject.Err, remedy)
 			}
-			if string(appendMeta(nil, &f.meta)) != string(was) || len(st.rows) != 0 || f.Dirty() != 0 {
+			if string(appendMeta(nil, &f.meta)) != string(was) || fmt.Sprint(st.rows) != rows || f.Dirty() != dirty {
 				t.Error("it changed the state")
 			}
 		})

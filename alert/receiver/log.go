@@ -21,8 +21,8 @@ func NewLog(log *slog.Logger) *Log {
 // Name is "log".
 func (l *Log) Name() string { return "log" }
 
-// Notify writes one line; it cannot fail.
-func (l *Log) Notify(ctx context.Context, n Notification) error {
+// Send writes one line; it cannot fail.
+func (l *Log) Send(ctx context.Context, n Notification) error {
 	level := slog.LevelWarn
 	switch {
 	case n.State == schemas.StateResolved || n.Severity == schemas.SeverityInfo:

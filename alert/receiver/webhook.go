@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,17 +17,9 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// Limits of a webhook. Together they bound what one dead receiver can hold up
-// a partition: four attempts of 5 s and at most 15 s of pauses between them.
 const (
-	DefaultTimeout  = 5 * time.Second
-	DefaultAttempts = 4
-	DefaultBackoff  = 500 * time.Millisecond
-	// maxPause also caps a Retry-After: who asks for longer is given up, and
-	// the dead letter tells.
-	maxPause = 5 * time.Second
 	// maxAnswerBytes of an answer are read, so that the connection can be used
-	// again; what it says is not looked at.
+	// again; its content is not looked at.
 	maxAnswerBytes = 64 << 10
 	// The specification's bounds on a secret.
 	leastSecretBytes, mostSecretBytes = 24, 64
@@ -44,13 +35,6 @@ type WebhookConfig struct {
 	URL string `yaml:"url"`
 	// Secret is "whsec_" and 24 to 64 bytes in base64; never logged.
 	Secret string `yaml:"secret"`
-	// Timeout of one attempt; zero means DefaultTimeout.
-	Timeout time.Duration `yaml:"-"`
-	// Attempts in all; zero means DefaultAttempts.
-	Attempts int `yaml:"-"`
-	// Backoff is the longest first pause, doubled each time; zero means
-	// DefaultBackoff.
-	Backoff time.Duration `yaml:"-"`
 }
 
 // Validate returns all mistakes at once, without the name of the webhook.
@@ -67,15 +51,6 @@ func (c WebhookConfig) Validate() error {
 		errs = append(errs, errors.New("secret: none given; make one with: echo whsec_$(openssl rand -base64 32)"))
 	} else if !strings.HasPrefix(c.Secret, secretPrefix) || err != nil || len(key) < leastSecretBytes || len(key) > mostSecretBytes {
 		errs = append(errs, fmt.Errorf("secret: want %s and %d to %d bytes in base64", secretPrefix, leastSecretBytes, mostSecretBytes))
-	}
-	if c.Timeout < 0 || c.Timeout > time.Minute {
-		errs = append(errs, fmt.Errorf("timeout %s: want 0 (default) to 1m", c.Timeout))
-	}
-	if c.Attempts < 0 || c.Attempts > 10 {
-		errs = append(errs, fmt.Errorf("attempts %d: want 0 (default) to 10", c.Attempts))
-	}
-	if c.Backoff < 0 || c.Backoff > maxPause {
-		errs = append(errs, fmt.Errorf("backoff %s: want 0 (default) to %s", c.Backoff, maxPause))
 	}
 	return errors.Join(errs...)
 }
@@ -97,15 +72,6 @@ func NewWebhook(cfg WebhookConfig, wall func() time.Time) (*Webhook, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("webhook %q: %w", cfg.Name, err)
 	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = DefaultTimeout
-	}
-	if cfg.Attempts == 0 {
-		cfg.Attempts = DefaultAttempts
-	}
-	if cfg.Backoff == 0 {
-		cfg.Backoff = DefaultBackoff
-	}
 	signer, err := standardwebhooks.NewWebhook(cfg.Secret)
 	if err != nil {
 		return nil, fmt.Errorf("webhook %q: secret: %w", cfg.Name, err)
@@ -113,11 +79,10 @@ func NewWebhook(cfg WebhookConfig, wall func() time.Time) (*Webhook, error) {
 	// A transport of its own: Close must not touch other people's connections.
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: cfg.Timeout, IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 2,
+		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 2,
 	}
 	return &Webhook{cfg: cfg, signer: signer, wall: wall, client: &http.Client{
 		Transport: transport,
-		Timeout:   cfg.Timeout,
 		// Following a redirect would send the signed body to a place nobody
 		// configured.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -130,52 +95,24 @@ func (w *Webhook) Name() string { return w.cfg.Name }
 // Close drops idle connections.
 func (w *Webhook) Close() { w.client.CloseIdleConnections() }
 
-// Notify posts n until it is taken, refused, or the attempts are used up.
-func (w *Webhook) Notify(ctx context.Context, n Notification) error {
+// Send posts n once.
+func (w *Webhook) Send(ctx context.Context, n Notification) error {
 	body, err := json.Marshal(n)
 	if err != nil {
 		return &Error{Reason: ReasonRefused, Err: fmt.Errorf("encode notification: %w", err)}
 	}
-	for attempt := 1; ; attempt++ {
-		ask, err := w.post(ctx, n.Key, body)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return fmt.Errorf("notify %s: %w", w.cfg.Name, context.Cause(ctx))
-		case ask < 0:
-			return &Error{ReasonRefused, attempt, err}
-		case attempt == w.cfg.Attempts || ask > maxPause:
-			return &Error{ReasonUnreachable, attempt, err}
-		}
-		timer := time.NewTimer(max(ask, w.pause(attempt)))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("notify %s: %w", w.cfg.Name, context.Cause(ctx))
-		}
-	}
+	return w.post(ctx, n.Key, body)
 }
 
-// pause is between half and all of the doubled back-off: receivers that fell
-// together must not be called together.
-func (w *Webhook) pause(attempt int) time.Duration {
-	most := min(w.cfg.Backoff<<(attempt-1), maxPause)
-	return most/2 + rand.N(most/2+1)
-}
-
-// post makes one attempt. With an error, ask < 0 means that a repeat is
-// pointless, otherwise it is the pause the other side asked for, or zero.
-func (w *Webhook) post(ctx context.Context, id string, body []byte) (ask time.Duration, err error) {
+func (w *Webhook) post(ctx context.Context, id string, body []byte) error {
 	now := w.wall()
 	signature, err := w.signer.Sign(id, now, body)
 	if err != nil {
-		return -1, fmt.Errorf("sign: %w", err)
+		return &Error{Reason: ReasonRefused, Err: fmt.Errorf("sign: %w", err)}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.cfg.URL, bytes.NewReader(body))
 	if err != nil {
-		return -1, errors.New("make request: the url is not usable")
+		return &Error{Reason: ReasonRefused, Err: errors.New("make request: the url is not usable")}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "bluetick")
@@ -188,27 +125,27 @@ func (w *Webhook) post(ctx context.Context, id string, body []byte) (ask time.Du
 		if u := (*url.Error)(nil); errors.As(err, &u) {
 			err = u.Err
 		}
-		return 0, fmt.Errorf("post: %w", err)
+		return fmt.Errorf("post: %w", err)
 	}
 	defer resp.Body.Close()
-	// The status has decided; a body that breaks off only costs the connection.
+	// The status decides; a body that breaks off only costs the connection.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswerBytes)
 	return classify(resp)
 }
 
 // classify sorts answers: 2xx took it; 408, 429 and 5xx may pass; everything
 // else, redirects too, will be the same next time.
-func classify(resp *http.Response) (ask time.Duration, err error) {
+func classify(resp *http.Response) error {
 	code := resp.StatusCode
 	if code >= 200 && code < 300 {
-		return 0, nil
+		return nil
 	}
-	err = fmt.Errorf("post: status %d", code)
+	err := fmt.Errorf("post: status %d", code)
 	if code != http.StatusRequestTimeout && code != http.StatusTooManyRequests && code < 500 {
-		return -1, err
+		return &Error{Reason: ReasonRefused, Err: err}
 	}
 	if s, perr := strconv.Atoi(resp.Header.Get("Retry-After")); perr == nil && s > 0 && s < 1<<20 {
-		return time.Duration(s) * time.Second, err
+		return &Busy{time.Duration(s) * time.Second, err}
 	}
-	return 0, err
+	return err
 }

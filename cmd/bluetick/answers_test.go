@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -77,6 +80,55 @@ func TestAuditLines(t *testing.T) {
 	if !strings.HasSuffix(out.String(), want) {
 		t.Errorf("got %q, want %q", &out, want)
 	}
+}
+
+// TestAuditExit: a script can tell "they differ" from "nobody compared".
+func TestAuditExit(t *testing.T) {
+	dsn := "clickhouse://127.0.0.1:" + closedPort(t)
+	for name, c := range map[string]struct {
+		err  error
+		want int
+	}{
+		"all agree":          {(&auditCmd{}).tell(io.Discard, &audit.Report{Compared: 7}), 0},
+		"all agree, JSON":    {(&auditCmd{JSON: true}).tell(io.Discard, &audit.Report{Compared: 7}), 0},
+		"a difference":       {(&auditCmd{}).tell(io.Discard, &audit.Report{Differences: 1}), 1},
+		"a forged row":       {(&auditCmd{}).tell(io.Discard, &audit.Report{Unexplained: 1, Unjudged: 1}), 1},
+		"nobody can say":     {(&auditCmd{}).tell(io.Discard, &audit.Report{Unjudged: 1}), 2},
+		"a difference, JSON": {(&auditCmd{JSON: true}).tell(io.Discard, &audit.Report{Differences: 1}), 1},
+		"no connection":      {(&auditCmd{settings: settings{ClickhouseDSN: dsn}}).Run(t.Context()), 2},
+		"a wrong setting":    {(&auditCmd{settings: settings{ClickhouseDSN: "nonsense://"}}).Run(t.Context()), 2},
+		"nobody reads it":    {(&auditCmd{JSON: true}).tell(closedPipe(t), &audit.Report{}), 2},
+		"another command":    {errors.New("of any kind"), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := exitCode(c.err); got != c.want {
+				t.Errorf("exit code %d after %v, want %d", got, c.err, c.want)
+			}
+		})
+	}
+}
+
+// closedPort is a port on which nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err = errors.Join(err, l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func closedPipe(t *testing.T) io.Writer {
+	t.Helper()
+	r, w := io.Pipe()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func TestTopicsLines(t *testing.T) {

@@ -24,7 +24,10 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Every number in panes, which the folds have built record by record, is compared
 with v_messages, which ClickHouse computes from events in SQL alone. What is still
-on its way is left out on both sides and counted. Exit 1 on any difference.
+on its way is left out on both sides and counted. Rows that claim records past the
+end of the log are named: nothing of bluetick wrote them. Exit 0 if all agree, 1 on
+any difference or such a row, 2 if it could not compare: no connection, no epoch,
+rows that only a running sink can tell from those on their way, any other error.
 Works while bluetick runs on the data folder and when it does not.`
 }
 
@@ -32,31 +35,52 @@ Works while bluetick runs on the data folder and when it does not.`
 func (c *auditCmd) Run(ctx context.Context) error {
 	var report audit.Report
 	err := c.asking(ctx, func(conn driver.Conn) error {
-		days, err := clickhouse.TTLDays(ctx, conn, "events")
+		var kept audit.Kept
+		var err error
+		if kept.EventsDays, err = clickhouse.TTLDays(ctx, conn, "events"); err == nil {
+			kept.PanesDays, err = clickhouse.TTLDays(ctx, conn, "panes")
+		}
 		if err == nil {
-			report, err = audit.Run(ctx, conn, days, pipeline.Wall())
+			report, err = audit.Run(ctx, conn, kept, pipeline.Wall())
 		}
 		return pipeline.Remedy(err)
 	})
 	if err != nil {
-		return err
+		return unanswered{err}
 	}
+	return c.tell(os.Stdout, &report)
+}
+
+// tell prints the report and says with its error how the process ends.
+func (c *auditCmd) tell(w io.Writer, r *audit.Report) error {
 	if c.JSON {
-		enc := json.NewEncoder(os.Stdout)
+		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		err = enc.Encode(report)
+		if err := enc.Encode(r); err != nil {
+			return unanswered{fmt.Errorf("print the report: %w", err)}
+		}
 	} else {
-		printAudit(os.Stdout, &report)
+		printAudit(w, r)
 	}
-	if err == nil && report.Differences > 0 {
-		err = errQuiet
+	switch {
+	case r.Differences > 0 || r.Unexplained > 0:
+		return errQuiet
+	case r.Unjudged > 0:
+		return unanswered{fmt.Errorf("%d rows are newer than what is known of the log: on their way, or of no log; "+
+			"start bluetick (or its sink) and audit again", r.Unjudged)}
 	}
-	return err
+	return nil
 }
 
 func printAudit(w io.Writer, r *audit.Report) {
 	for _, d := range r.Examples {
 		fmt.Fprintln(w, d)
+	}
+	for _, u := range r.Forged {
+		fmt.Fprintln(w, u)
+	}
+	if r.Unexplained > 0 {
+		fmt.Fprintf(w, "audit: %d rows that no log explains; see who may write to the topics (docs/runbook.md)\n", r.Unexplained)
 	}
 	fmt.Fprintf(w, "audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
 		r.Differences, r.Compared, r.Epoch, r.LeftOut, r.Relapsed, r.Expired)

@@ -24,7 +24,7 @@ type cli struct {
 	Alert     alertCmd     `cmd:"" help:"Only the alert fold and its notifications, against given Kafka servers."`
 	Topics    topicsCmd    `cmd:"" help:"Create the Kafka topics, or check those that exist."`
 	Migrate   migrateCmd   `cmd:"" help:"Apply the ClickHouse migrations and load the benchmarks."`
-	Audit     auditCmd     `cmd:"" help:"Compare the counts with a second computation in SQL; exit 1 on any difference."`
+	Audit     auditCmd     `cmd:"" help:"Compare the counts with a second computation in SQL; exit 1 on any difference, 2 if it could not compare."`
 	SQL       sqlCmd       `cmd:"" name:"sql" help:"Ask ClickHouse from a terminal, whether bluetick runs or not."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
@@ -32,6 +32,26 @@ type cli struct {
 // errQuiet ends the process with exit code 1 and no further word: the command
 // has already said what is wrong.
 var errQuiet = errors.New("")
+
+// unanswered is the error of a command that asks a question and got no answer.
+// It ends the process with exit code 2, so that nobody takes it for a "no".
+type unanswered struct{ error }
+
+// Unwrap returns the cause.
+func (u unanswered) Unwrap() error { return u.error }
+
+// exitCode is what the process ends with after a command returned err.
+func exitCode(err error) int {
+	var u unanswered
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &u):
+		return 2
+	default:
+		return 1
+	}
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -51,7 +71,7 @@ func main() {
 		if !errors.Is(err, errQuiet) {
 			fmt.Fprintln(os.Stderr, "bluetick:", err)
 		}
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 

@@ -15,7 +15,7 @@ type runCmd struct {
 // Help is shown below the flags.
 func (runCmd) Help() string {
 	return `Everything in one process: webhooks on 127.0.0.1:8080, SQL on 127.0.0.1:8123,
-metrics on 127.0.0.1:9095, Kafka on 127.0.0.1:9092. One line starts it for Meta:
+metrics on 127.0.0.1:9095. One line starts it for Meta:
 
   bluetick run --data ./data --meta-app-secret "$APP_SECRET" --meta-verify-token "$TOKEN"
 

@@ -25,11 +25,12 @@ type settings struct {
 	IngestListen     string `help:"Address for webhooks (default: 127.0.0.1:8080)." env:"BLUETICK_INGEST_LISTEN" placeholder:"ADDR"`
 	ClickhouseListen string `name:"clickhouse-listen" help:"Address of the embedded ClickHouse's HTTP port (default: 127.0.0.1:8123)." env:"BLUETICK_CLICKHOUSE_LISTEN" placeholder:"ADDR"`
 	MetricsListen    string `help:"Address for metrics, health and pprof (default: 127.0.0.1:9095)." env:"BLUETICK_METRICS_LISTEN" placeholder:"ADDR"`
-	KafkaListen      string `help:"Address of the embedded Kafka (default: 127.0.0.1:9092)." env:"BLUETICK_KAFKA_LISTEN" placeholder:"ADDR"`
+	KafkaListen      string `help:"Address on which the embedded Kafka serves other programs, with the user and password in run.json (default: none, only this process reaches it)." env:"BLUETICK_KAFKA_LISTEN" placeholder:"ADDR"`
 
-	KafkaBrokers  []string `help:"Kafka servers to use instead of the embedded one." env:"BLUETICK_KAFKA_BROKERS" placeholder:"HOST:PORT"`
-	ClickhouseDSN string   `name:"clickhouse-dsn" help:"ClickHouse server to use instead of the embedded one, e.g. clickhouse://user:password@host:9000 or http://user:password@host:8123; its database is created if missing (default: bluetick)." env:"BLUETICK_CLICKHOUSE_DSN" placeholder:"DSN"`
-	ChdbLib       string   `help:"Path of libchdb, the embedded ClickHouse, if not where make puts it." env:"BLUETICK_CHDB_LIB" placeholder:"FILE"`
+	KafkaBrokers    []string `help:"Kafka servers to use instead of the embedded one." env:"BLUETICK_KAFKA_BROKERS" placeholder:"HOST:PORT"`
+	KafkaAcceptLoss bool     `help:"Start on a damaged log of the embedded Kafka without the records that cannot be read; the files are kept aside." env:"BLUETICK_KAFKA_ACCEPT_LOSS"`
+	ClickhouseDSN   string   `name:"clickhouse-dsn" help:"ClickHouse server to use instead of the embedded one, e.g. clickhouse://user:password@host:9000 or http://user:password@host:8123; its database is created if missing (default: bluetick)." env:"BLUETICK_CLICKHOUSE_DSN" placeholder:"DSN"`
+	ChdbLib         string   `help:"Path of libchdb, the embedded ClickHouse, if not where make puts it." env:"BLUETICK_CHDB_LIB" placeholder:"FILE"`
 
 	StartTimeout time.Duration `help:"How long Kafka and ClickHouse may each take to answer at the start (default: 2m)." env:"BLUETICK_START_TIMEOUT" placeholder:"DURATION"`
 
@@ -74,6 +75,7 @@ func (s *settings) over() (pipeline.Config, error) {
 	if len(s.KafkaBrokers) > 0 {
 		c.Kafka.Brokers = s.KafkaBrokers
 	}
+	c.Kafka.AcceptLoss = c.Kafka.AcceptLoss || s.KafkaAcceptLoss
 	if s.StartTimeout != 0 {
 		c.StartTimeout = s.StartTimeout
 	}

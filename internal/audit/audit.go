@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -51,33 +52,60 @@ type Report struct {
 	Expired  uint64
 	// Relapsed is the number of messages that came back after they were forgotten.
 	Relapsed uint64
+	// Unexplained is the number of rows that no log can explain; Forged names the
+	// first. Unjudged is the number of those that may be such rows, or on their way:
+	// no sink was running that could say where the logs end.
+	Unexplained uint64
+	Forged      []Unexplained
+	Unjudged    uint64
 	// Differences counts every number that differs; Examples names the first.
 	Differences uint64
 	Examples    []Difference
 }
 
 // Run audits the database of conn, whose migrations are up to date, and records
-// the run in `audits` at the time now. eventsDays is the TTL of `events` in days,
-// 0 if they are kept. A Report with differences is not an error.
-func Run(ctx context.Context, conn driver.Conn, eventsDays int, now time.Time) (Report, error) {
+// the run in `audits` at the time now. A Report with differences is not an error; an error means
+// that nothing can be said.
+func Run(ctx context.Context, conn driver.Conn, kept Kept, now time.Time) (Report, error) {
+	return audit(ctx, conn, kept, now, wait)
+}
+
+// audit is Run with the pause between two looks at what the sink says.
+func audit(ctx context.Context, conn driver.Conn, kept Kept, now time.Time, pause func(context.Context) error) (Report, error) {
 	r := Report{At: now.UTC()}
-	if err := conn.QueryRow(ctx, "SELECT epoch FROM v_watermark").Scan(&r.Epoch); err != nil {
-		return r, fmt.Errorf("audit: read epoch: %w", err)
-	}
 	var err error
+	if r.Epoch, err = counting(ctx, conn); err != nil {
+		return r, fmt.Errorf("audit: %w", err)
+	}
 	if r.Cuts, err = cuts(ctx, conn, r.Epoch); err != nil {
 		return r, fmt.Errorf("audit: %w", err)
 	}
 	if err := conn.QueryRow(ctx, "SELECT count() FROM v_messages WHERE relapsed = 1 AND message_key IN ("+returning()+")").Scan(&r.Relapsed); err != nil {
 		return r, fmt.Errorf("audit: count relapsed messages: %w", err)
 	}
-	if err := compare(ctx, conn, oldest(eventsDays, now), &r); err != nil {
+	if err := compare(ctx, conn, kept.oldest(now), &r); err != nil {
 		return r, fmt.Errorf("audit: compare: %w", err)
+	}
+	if err := unexplained(ctx, conn, &r, pause); err != nil {
+		return r, fmt.Errorf("audit: %w", err)
 	}
 	if err := record(ctx, conn, &r); err != nil {
 		return r, fmt.Errorf("audit: record: %w", err)
 	}
 	return r, nil
+}
+
+// counting is the epoch that counts. Without one every view is empty, and two
+// empty sides would agree.
+func counting(ctx context.Context, conn driver.Conn) (epoch uint32, err error) {
+	var n uint64
+	if err := conn.QueryRow(ctx, "SELECT count(), argMax(epoch, sequence) FROM epochs").Scan(&n, &epoch); err != nil {
+		return 0, fmt.Errorf("read epoch: %w", err)
+	}
+	if n == 0 {
+		return 0, errors.New("the table epochs is empty, so no epoch counts; start bluetick or run bluetick migrate, which make the first")
+	}
+	return epoch, nil
 }
 
 // cuts returns the cut of each source partition. A partition that has not been
@@ -117,27 +145,45 @@ ORDER BY source`
 	return out, rows.Err()
 }
 
-// oldest is the first minute, in seconds, whose messages still have all their
-// events; 0 if events are kept for ever. A message's events may lie as far apart
-// as it is remembered.
-func oldest(eventsDays int, now time.Time) int64 {
-	if eventsDays == 0 {
-		return 0
+// Kept says for how many days ClickHouse keeps the rows of both sides: their
+// TTLs, 0 for ever.
+type Kept struct {
+	EventsDays int
+	PanesDays  int
+}
+
+// ttlSlack is how much earlier than by our clock a row is taken for deleted: the
+// server has a clock of its own, and it goes on while the query runs.
+const ttlSlack = time.Hour
+
+// oldest is the first minute, in seconds, that both sides still know whole; 0 if
+// both are kept for ever. A message's events may lie as far apart as it is
+// remembered.
+func (k Kept) oldest(now time.Time) int64 {
+	var floor int64
+	if k.EventsDays > 0 {
+		floor = now.AddDate(0, 0, schemas.MemoryDays-k.EventsDays).Unix()
 	}
-	return now.AddDate(0, 0, schemas.MemoryDays-eventsDays).Unix()
+	if k.PanesDays > 0 {
+		floor = max(floor, now.AddDate(0, 0, -k.PanesDays).Add(ttlSlack).Unix())
+	}
+	return floor
 }
 
 func record(ctx context.Context, conn driver.Conn, r *Report) error {
-	examples := make([]string, len(r.Examples))
-	for i, d := range r.Examples {
-		examples[i] = d.String()
+	var examples []string
+	for _, d := range r.Examples {
+		examples = append(examples, d.String())
 	}
-	batch, err := conn.PrepareBatch(ctx, "INSERT INTO audits (at, epoch, cuts, compared, left_out, relapsed, expired, differences, examples)")
+	for _, u := range r.Forged {
+		examples = append(examples, u.String())
+	}
+	batch, err := conn.PrepareBatch(ctx, "INSERT INTO audits (at, epoch, cuts, compared, left_out, relapsed, expired, differences, unexplained, unjudged, examples)")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = batch.Close() }() // after Send it does nothing
-	if err := batch.Append(r.At, r.Epoch, r.Cuts, r.Compared, r.LeftOut, r.Relapsed, r.Expired, r.Differences, examples); err != nil {
+	if err := batch.Append(r.At, r.Epoch, r.Cuts, r.Compared, r.LeftOut, r.Relapsed, r.Expired, r.Differences, r.Unexplained, r.Unjudged, examples); err != nil {
 		return err
 	}
 	return batch.Send()

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/bluetick/bluetick/aggregate/message"
@@ -32,21 +33,10 @@ const eventsDays = 10_000
 // database is an empty, migrated database.
 func database(t *testing.T) driver.Conn {
 	t.Helper()
-	engine := chtest.Open(t)
-	options := engine.ClientOptions("bluetick")
-	if _, err := clickhouse.Migrate(t.Context(), clickhouse.MigrateConfig{Options: options, TTL: clickhouse.TTL{EventsDays: eventsDays}, Epoch: epoch, Now: start()}); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Connect(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
+	return chtest.Database(t, chtest.Open(t), func(ctx context.Context, options *ch.Options) error {
+		_, err := clickhouse.Migrate(ctx, clickhouse.MigrateConfig{Options: options, TTL: clickhouse.TTL{EventsDays: eventsDays}, Epoch: epoch, Now: start()})
+		return err
 	})
-	return conn
 }
 
 // history is events in the order of their offsets, per partition.
@@ -59,14 +49,17 @@ func (h *history) add(partition int32, e schemas.Event) {
 	if e.ReceivedAt == 0 {
 		e.ReceivedAt = e.OccurredAt + 1500
 	}
-	e.ID = schemas.EventID(&e)
+	if e.ID.IsZero() {
+		e.ID = schemas.EventID(&e)
+	}
 	h.log[partition] = append(h.log[partition], clickhouse.Event{Event: e, Partition: partition, Offset: int64(len(h.log[partition]))})
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // message appends a random message: any facts in any order, dimensions that
-// disagree, outcomes around every edge and beyond the horizon, repeats.
+// disagree, outcomes around every edge and beyond the horizon, repeats, and
+// copies of one event that do not say the same.
 func (h *history) message(n int) {
 	r := h.rand
 	account := pick(r, "acme", "globex")
@@ -115,7 +108,32 @@ func (h *history) message(n int) {
 			e.ReceivedAt, e.SourceRevision = e.OccurredAt+90_000, e.SourceRevision+uint8(r.IntN(2))
 			h.add(partition, e)
 		}
+		if r.IntN(6) == 0 {
+			h.add(partition, h.unequalCopy(e, events))
+		}
 	}
+}
+
+// unequalCopy is e under its own id at another time, maybe in another minute or
+// on another day, with some of its fields or those of another event.
+func (h *history) unequalCopy(e schemas.Event, others []schemas.Event) schemas.Event {
+	r, other := h.rand, others[h.rand.IntN(len(others))]
+	e.ID = schemas.EventID(&e)
+	e.OccurredAt += pick[schemas.Instant](r, 0, 0, 1, -999, 60_000, -60_000, 24*3600_000, -24*3600_000)
+	e.ReceivedAt = 0
+	if r.IntN(2) == 0 {
+		e.Dimensions, e.DimensionSource = other.Dimensions, other.DimensionSource
+	}
+	if r.IntN(2) == 0 {
+		e.Sender, e.Country = other.Sender, other.Country
+	}
+	if r.IntN(2) == 0 {
+		e.Cost = other.Cost
+	}
+	if e.Type == schemas.TypeFailed && r.IntN(2) == 0 {
+		e.Failure = other.Failure
+	}
+	return e
 }
 
 // panes is what the message fold would have emitted after the records before
@@ -184,11 +202,7 @@ func insert(t *testing.T, conn driver.Conn, rows ...clickhouse.Rows) {
 
 func reset(t *testing.T, conn driver.Conn) {
 	t.Helper()
-	for _, table := range []string{"events", "panes", "progress"} {
-		if err := conn.Exec(t.Context(), "TRUNCATE TABLE "+table); err != nil {
-			t.Fatal(err)
-		}
-	}
+	chtest.Truncate(t, conn, "events", "panes", "progress")
 }
 
 func (h *history) insertEvents(t *testing.T, conn driver.Conn) {
@@ -200,7 +214,7 @@ func (h *history) insertEvents(t *testing.T, conn driver.Conn) {
 
 func run(t *testing.T, conn driver.Conn) Report {
 	t.Helper()
-	r, err := Run(context.WithoutCancel(t.Context()), conn, eventsDays, start().Add(60*24*time.Hour))
+	r, err := Run(context.WithoutCancel(t.Context()), conn, Kept{EventsDays: eventsDays}, start().Add(60*24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,9 +235,16 @@ func TestAgreement(t *testing.T) {
 			h.insertEvents(t, conn)
 			panes := h.panes(h.end())
 			insert(t, conn, panes, progress(h.end(), h.end()))
-			r := run(t, conn)
-			if r.Differences != 0 || r.LeftOut != 0 || r.Compared != uint64(len(panes)) {
-				t.Errorf("compared %d of %d panes, left out %d, differences %d:\n%v", r.Compared, len(panes), r.LeftOut, r.Differences, r.Examples)
+			for _, parts := range []string{"as inserted", "merged"} {
+				if parts == "merged" {
+					if err := conn.Exec(t.Context(), "OPTIMIZE TABLE events FINAL"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r := run(t, conn)
+				if r.Differences != 0 || r.LeftOut != 0 || r.Compared != uint64(len(panes)) {
+					t.Errorf("%s: compared %d of %d panes, left out %d, differences %d:\n%v", parts, r.Compared, len(panes), r.LeftOut, r.Differences, r.Examples)
+				}
 			}
 		})
 		t.Run(fmt.Sprintf("seed %d in the stream", seed), func(t *testing.T) {
@@ -239,26 +260,14 @@ func TestAgreement(t *testing.T) {
 			}
 		})
 	}
-	if n := len(auditsOf(t, conn)); n != 2*seeds {
+	if n := len(auditsOf(t, conn)); n != 3*seeds {
 		t.Errorf("%d rows in audits, want one per run", n)
 	}
 }
 
 func auditsOf(t *testing.T, conn driver.Conn) []string {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), "SELECT concat(toString(differences), ' ', arrayStringConcat(examples, '; ')) FROM audits ORDER BY at")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, s)
-	}
-	return out
+	return chtest.Column[string](t, conn, "SELECT concat(toString(differences), ' ', arrayStringConcat(examples, '; ')) FROM audits ORDER BY at")
 }
 
 // TestDifferences: whatever number is wrong in panes is found and named.
@@ -285,9 +294,7 @@ func TestDifferences(t *testing.T) {
 		"billable":   {func(c *schemas.Counts) { c.Billable = map[string]int64{"nonsense": 1} }, "billable[nonsense]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := conn.Exec(t.Context(), "TRUNCATE TABLE panes"); err != nil {
-				t.Fatal(err)
-			}
+			chtest.Truncate(t, conn, "panes")
 			wrong := slices.Clone(right)
 			i := len(wrong) / 2
 			wrong[i].Counts = wrong[i].Counts.Clone()
@@ -303,9 +310,7 @@ func TestDifferences(t *testing.T) {
 		})
 	}
 	t.Run("a pane too many and one too few", func(t *testing.T) {
-		if err := conn.Exec(t.Context(), "TRUNCATE TABLE panes"); err != nil {
-			t.Fatal(err)
-		}
+		chtest.Truncate(t, conn, "panes")
 		moved := slices.Clone(right)
 		moved[0].Tuple.Segment = "elsewhere"
 		zero := moved[1]
@@ -392,7 +397,7 @@ func TestLeftOut(t *testing.T) {
 		h.add(0, event("a", schemas.TypeSent, at(0)))
 		h.insertEvents(t, conn)
 		insert(t, conn, h.panes(h.end()), progress(h.end(), h.end()))
-		r, err := Run(t.Context(), conn, eventsDays, start().AddDate(0, 0, eventsDays-schemas.MemoryDays+1))
+		r, err := Run(t.Context(), conn, Kept{EventsDays: eventsDays}, start().AddDate(0, 0, eventsDays-schemas.MemoryDays+1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -400,4 +405,66 @@ func TestLeftOut(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 	})
+}
+
+// TestNothingToCompare: where no epoch counts there is no answer, not a good one.
+func TestNothingToCompare(t *testing.T) {
+	conn := database(t)
+	if err := conn.Exec(t.Context(), "TRUNCATE TABLE epochs"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(t.Context(), conn, Kept{EventsDays: eventsDays}, start()); err == nil {
+		t.Errorf("no error without an epoch: %+v", r)
+	}
+}
+
+// TestKept: the first minute that takes part, for every pair of TTLs.
+func TestKept(t *testing.T) {
+	now := start()
+	for name, c := range map[string]struct {
+		kept Kept
+		want time.Time
+	}{
+		"both for ever":           {Kept{}, time.Unix(0, 0)},
+		"events only":             {Kept{EventsDays: 100}, now.AddDate(0, 0, schemas.MemoryDays-100)},
+		"panes only":              {Kept{PanesDays: 100}, now.AddDate(0, 0, -100).Add(time.Hour)},
+		"panes sooner":            {Kept{EventsDays: 400, PanesDays: 90}, now.AddDate(0, 0, -90).Add(time.Hour)},
+		"events sooner":           {Kept{EventsDays: 100, PanesDays: 400}, now.AddDate(0, 0, schemas.MemoryDays-100)},
+		"panes for a single hour": {Kept{PanesDays: 1}, now.Add(-23 * time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := c.kept.oldest(now); got != c.want.Unix() {
+				t.Errorf("got %s, want %s", time.Unix(got, 0).UTC(), c.want.UTC())
+			}
+		})
+	}
+}
+
+// TestPanesPastTTL: what the TTL took away is no difference, what it left is
+// compared.
+func TestPanesPastTTL(t *testing.T) {
+	conn := database(t)
+	h := &history{}
+	for n, day := range []int{0, 1, 30} {
+		key := schemas.MessageKey(schemas.ChannelWhatsApp, "acme", fmt.Sprint(n))
+		h.add(0, schemas.Event{
+			Type: schemas.TypeSent, Channel: schemas.ChannelWhatsApp, Account: "acme", MessageKey: key,
+			OccurredAt: schemas.InstantOf(start().AddDate(0, 0, day)),
+		})
+	}
+	h.insertEvents(t, conn)
+	panes := h.panes(h.end())
+	panes = slices.DeleteFunc(panes, func(p schemas.Pane) bool { return p.Minute == start().Unix() }) // ClickHouse has deleted it
+	insert(t, conn, panes, progress(h.end(), h.end()))
+	now := start().AddDate(0, 0, 40)
+	r, err := Run(t.Context(), conn, Kept{EventsDays: eventsDays, PanesDays: 20}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Differences != 0 || r.Compared != 1 || r.Expired != 2 {
+		t.Errorf("got %+v", r)
+	}
+	if r, err = Run(t.Context(), conn, Kept{EventsDays: eventsDays}, now); err != nil || r.Differences == 0 {
+		t.Errorf("without a TTL the missing pane is no difference: %+v, %v", r, err)
+	}
 }

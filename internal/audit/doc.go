@@ -23,8 +23,8 @@
 //     it was in without those events, and the one it will move to.
 //
 // Left out as well are the minutes of relapsed messages, which panes have
-// forgotten in between, and, if events have a TTL, panes so old that some of
-// their events may have passed it.
+// forgotten in between, and, if events or panes have a TTL, what is so old that
+// some of its events, or the pane itself, may have passed it.
 //
 // Once everything is drained nothing is left out. After a replay of old events
 // an audit means something only then.

@@ -132,6 +132,8 @@ type Run struct {
 	ClickHouse    string `json:"clickhouse,omitempty"`
 	Metrics       string `json:"metrics,omitempty"`
 	Kafka         string `json:"kafka,omitempty"`
+	KafkaUser     string `json:"kafka_user,omitempty"`
+	KafkaPassword string `json:"kafka_password,omitempty"`
 	Database      string `json:"database,omitempty"`
 	AdminUser     string `json:"admin_user,omitempty"`
 	AdminPassword string `json:"admin_password,omitempty"`

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +13,9 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl/plain"
 
+	"github.com/bluetick/bluetick/internal/dataroot"
 	"github.com/bluetick/bluetick/internal/simulate"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -57,6 +61,11 @@ func TestKillAndRestart(t *testing.T) {
 		t.Errorf("audit after a second start: %s, %v", out, err)
 	}
 	s.stop()
+	var exit *exec.ExitError
+	out, err := command(t, bin, "audit", "--data", filepath.Join(t.TempDir(), "none"))
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Errorf("audit of an empty folder: %s, %v, want exit code 2", out, err)
+	}
 }
 
 // askWithDriver reads as anybody may, with the driver, over the port.
@@ -148,7 +157,7 @@ func TestOtherClientsReadTheTopics(t *testing.T) {
 	defer cancel()
 
 	sent := map[schemas.Key]bool{}
-	read(ctx, t, s.run.Kafka, schemas.TopicEvents, func(m kafkago.Message) {
+	read(ctx, t, s.run, schemas.TopicEvents, func(m kafkago.Message) {
 		e, err := schemas.DecodeEvent(m.Value)
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +174,7 @@ func TestOtherClientsReadTheTopics(t *testing.T) {
 	}
 
 	newest := map[string]schemas.Pane{}
-	read(ctx, t, s.run.Kafka, schemas.TopicPanes, func(m kafkago.Message) {
+	read(ctx, t, s.run, schemas.TopicPanes, func(m kafkago.Message) {
 		if header(m) != schemas.SchemaPane {
 			return
 		}
@@ -198,9 +207,11 @@ func header(m kafkago.Message) string {
 }
 
 // read visits every record that stands in a topic now.
-func read(ctx context.Context, t *testing.T, broker, topic string, visit func(kafkago.Message)) {
+func read(ctx context.Context, t *testing.T, run dataroot.Run, topic string, visit func(kafkago.Message)) {
 	t.Helper()
-	conn, err := kafkago.DialContext(ctx, "tcp", broker)
+	broker := run.Kafka
+	dialer := &kafkago.Dialer{SASLMechanism: plain.Mechanism{Username: run.KafkaUser, Password: run.KafkaPassword}}
+	conn, err := dialer.DialContext(ctx, "tcp", broker)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +221,7 @@ func read(ctx context.Context, t *testing.T, broker, topic string, visit func(ka
 		t.Fatal(err)
 	}
 	for _, p := range partitions {
-		leader, err := kafkago.DialLeader(ctx, "tcp", broker, topic, p.ID)
+		leader, err := dialer.DialLeader(ctx, "tcp", broker, topic, p.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +230,7 @@ func read(ctx context.Context, t *testing.T, broker, topic string, visit func(ka
 		if err != nil {
 			t.Fatal(err)
 		}
-		reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{broker}, Topic: topic, Partition: p.ID, MaxWait: 100 * time.Millisecond})
+		reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{broker}, Dialer: dialer, Topic: topic, Partition: p.ID, MaxWait: 100 * time.Millisecond})
 		for next := int64(0); next < end; {
 			m, err := reader.ReadMessage(ctx)
 			if err != nil {

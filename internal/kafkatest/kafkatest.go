@@ -77,9 +77,9 @@ func embedded(t testing.TB) *Cluster {
 	t.Helper()
 	b, err := kafka.Open(kafka.Config{
 		Dir:  filepath.Join(t.TempDir(), "kafka"),
-		Addr: "127.0.0.1:0",
-		Now:  time.Now,
-		Log:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Addr: "127.0.0.1:0", NoPassword: true,
+		Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		t.Fatal(err)

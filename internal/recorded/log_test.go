@@ -2,7 +2,6 @@ package recorded
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -53,7 +52,7 @@ func recordedLog() [][]task.Record {
 	for i := range events {
 		e := &events[i]
 		key := schemas.EventKey(e)
-		p := binary.BigEndian.Uint32(key) % partitions
+		p := schemas.PartitionOf(key, partitions)
 		value := schemas.EncodeEvent(e)
 		if i%9973 == 17 {
 			value = value[:1] // torn: a dead letter

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/bluetick/bluetick/internal/retry"
 )
 
 // Config says where to post and how.
@@ -152,11 +153,7 @@ func (r *Runner) wait(ctx context.Context, t time.Time) bool {
 			return ctx.Err() == nil
 		}
 		pause := time.Duration(float64(left) / r.deps.Speed())
-		timer := time.NewTimer(min(max(pause, time.Millisecond), 200*time.Millisecond))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if retry.Pause(ctx, min(max(pause, time.Millisecond), 200*time.Millisecond)) != nil {
 			return false
 		}
 	}
@@ -219,6 +216,7 @@ func (r *Runner) collect(began <-chan blockBegin, done <-chan result, cancel con
 func (r *Runner) post(ctx context.Context, b body) error {
 	bytes := r.plan.render(b.updates)
 	signature := Sign(r.cfg.Secret, bytes)
+	pauses := retry.Backoff{Least: 20 * time.Millisecond, Most: 2 * time.Second, Spread: true}
 	for attempt := 0; ; attempt++ {
 		status, err := r.once(context.WithoutCancel(ctx), bytes, signature)
 		switch {
@@ -228,13 +226,8 @@ func (r *Runner) post(ctx context.Context, b body) error {
 			return fmt.Errorf("post block %d body %d: status %d: %w", b.block, b.index, status, errRefused)
 		}
 		r.deps.Log.Debug("webhook not taken", "status", status, "err", err, "attempt", attempt)
-		pause := min(2*time.Second, 20*time.Millisecond<<min(attempt, 7))
-		timer := time.NewTimer(pause/2 + rand.N(pause/2))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+		if err := retry.Pause(ctx, pauses.Next()); err != nil {
+			return err
 		}
 	}
 }

@@ -77,6 +77,8 @@ type Source struct {
 	// series without a label for the partition is shared by the folds of all. nil:
 	// nowhere.
 	Metrics *meter.Scope
+	// OtherEpoch is told of every record that is not Ours; nil: nobody.
+	OtherEpoch func()
 }
 
 // NewFold opens a fold on the state of one partition. It is called once when

@@ -51,6 +51,8 @@ type MachineConfig struct {
 	Emitter Emitter
 	// Rejected is told the reason of every record dropped; nil in most tests.
 	Rejected func(reason string)
+	// OtherEpoch is told of every record of another epoch; nil in most tests.
+	OtherEpoch func()
 	// Metrics takes the fold's metrics. Whoever opened the Machine closes it when
 	// the Machine is done with; nil: nowhere.
 	Metrics *meter.Scope
@@ -77,7 +79,7 @@ type Machine struct {
 // NewMachine opens the fold on the state.
 func NewMachine(cfg MachineConfig) (*Machine, error) {
 	b := cfg.Belongs
-	src := Source{Epoch: b.Epoch, Partition: b.Partition, Partitions: b.Partitions, Metrics: cfg.Metrics}
+	src := Source{Epoch: b.Epoch, Partition: b.Partition, Partitions: b.Partitions, Metrics: cfg.Metrics, OtherEpoch: cfg.OtherEpoch}
 	fold, err := cfg.NewFold(src, cfg.Store)
 	if err != nil {
 		return nil, fmt.Errorf("open %s fold of %s[%d]: %w", cfg.Stage, b.Topic, b.Partition, err)

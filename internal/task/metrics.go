@@ -15,6 +15,7 @@ import (
 type gauges struct {
 	received, emitted prometheus.Counter
 	dropped           *prometheus.CounterVec // reason
+	otherEpoch        prometheus.Counter
 	dirty             prometheus.Gauge
 	flush, checkpoint prometheus.Histogram
 	lagOffsets        prometheus.Gauge
@@ -42,10 +43,11 @@ func newGauges(s *meter.Scope, stage string, partition int32) (gauges, error) {
 			Namespace: "bluetick", Name: "events_dropped_total",
 			Help: "Records that became a dead letter, by reason.", ConstLabels: labels,
 		}, []string{"reason"})),
+		otherEpoch:  counter("events_other_epoch_total", "Records of another epoch, which are left alone."),
 		dirty:       gauge("dirty_rows", "Rows changed and not yet emitted."),
 		flush:       histogram("flush_duration_seconds", "Time from the first row sent to the last acknowledgement."),
 		checkpoint:  histogram("checkpoint_duration_seconds", "Time of a checkpoint, its flush included."),
-		lagOffsets:  gauge("lag_offsets", "End offset of the partition less the next offset to fold."),
+		lagOffsets:  gauge("lag_offsets", "End offset of the partition less the next offset to fold. Below 0 the log has lost records."),
 		completeLag: gauge("complete_to_lag_seconds", "Now less the instant up to which everything was heard."),
 	}
 	return g, s.Err()

@@ -17,8 +17,8 @@ type Policy struct {
 	// more changes of one row become one emission.
 	FewRows        int
 	FlushManyAfter time.Duration
-	// MaxRows and MaxLetterBytes (of dead letters) flush at once: they bound
-	// memory.
+	// MaxRows and MaxLetterBytes (of dead letters) flush at once, between two
+	// records: they bound memory. One more record's rows can wait.
 	MaxRows        int
 	MaxLetterBytes int
 	// ProgressEvery is the longest time between two Progress records while
@@ -30,12 +30,13 @@ type Policy struct {
 	MaxStateRows    int
 }
 
-// DefaultPolicy holds the design's figures. 250,000 state rows are some 60 MB
-// and a checkpoint well under a second.
+// DefaultPolicy holds the design's figures. A record of the roll-up adds up to
+// 200,000 rows (decision 0008), so at most 500,000 wait, some 150 MB. 250,000
+// state rows are some 60 MB and a checkpoint well under a second.
 func DefaultPolicy() Policy {
 	return Policy{
 		FlushAfter: time.Second, FewRows: 10_000, FlushManyAfter: 10 * time.Second,
-		MaxRows: 500_000, MaxLetterBytes: 8 << 20, ProgressEvery: 5 * time.Second,
+		MaxRows: 300_000, MaxLetterBytes: 8 << 20, ProgressEvery: 5 * time.Second,
 		CheckpointEvery: 15 * time.Second, MaxStateRows: 250_000,
 	}
 }
@@ -118,10 +119,8 @@ func (p Policy) decide(l load) (action, reason, time.Duration) {
 		return actCheckpoint, reasonStateRows, 0
 	case l.uncommitted && l.sinceCheckpoint >= p.CheckpointEvery:
 		return actCheckpoint, reasonInterval, 0
-	case l.rows >= p.MaxRows:
-		return actFlush, reasonMaxRows, 0
-	case l.letterBytes >= p.MaxLetterBytes:
-		return actFlush, reasonLetters, 0
+	case p.full(l.rows, l.letterBytes) != "":
+		return actFlush, p.full(l.rows, l.letterBytes), 0
 	case l.rows > 0 && l.sinceDirty >= flushAge:
 		return actFlush, ageReason, 0
 	case l.output && l.rows == 0 && l.sinceProgress >= p.ProgressEvery:
@@ -138,6 +137,18 @@ func (p Policy) decide(l load) (action, reason, time.Duration) {
 		wait = min(wait, p.ProgressEvery-l.sinceProgress)
 	}
 	return actWait, reasonNothing, max(wait, shortestWait)
+}
+
+// full says which bound of what waits is reached, "" if none. It depends on what
+// was applied alone, so a replay flushes at the same record.
+func (p Policy) full(rows, letterBytes int) reason {
+	switch {
+	case rows >= p.MaxRows:
+		return reasonMaxRows
+	case letterBytes >= p.MaxLetterBytes:
+		return reasonLetters
+	}
+	return ""
 }
 
 // completeTo is the instant up to which a task believes it has heard everything:

@@ -103,6 +103,9 @@ func (s *Sources) Watermark() (least schemas.Instant, ok bool) {
 	return least, len(s.heard) > 0
 }
 
+// Len is the number of source partitions; 0 before the first Progress.
+func (s *Sources) Len() int { return len(s.heard) }
+
 // Status is a copy of what is known of each source partition, in their order;
 // nil before the first Progress. The one with the least CompleteTo, or one not
 // heard, is what holds the watermark.

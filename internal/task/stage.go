@@ -227,7 +227,7 @@ func (s *stage) openTask(v view, partition int32, of int, emitter Emitter) (_ *t
 	}
 	machine, err := NewMachine(MachineConfig{
 		Stage: s.cfg.Stage, Belongs: want, NewFold: s.deps.NewFold, Store: st, Emitter: emitter,
-		Rejected: g.rejected, Metrics: scope, Fault: s.deps.Fault,
+		Rejected: g.rejected, OtherEpoch: g.otherEpoch.Inc, Metrics: scope, Fault: s.deps.Fault,
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/meter"
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/internal/store"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -48,6 +49,7 @@ type task struct {
 	progressAt time.Time
 	savedAt    time.Time
 	warnedAt   time.Time
+	lostAt     time.Time
 }
 
 // run polls, applies, flushes and checkpoints until ctx ends, then takes leave:
@@ -97,7 +99,7 @@ func (t *task) step(ctx, work context.Context) error {
 	case actProgress:
 		return t.progress(work)
 	default:
-		return t.poll(ctx, wait)
+		return t.poll(ctx, work, wait)
 	}
 }
 
@@ -115,7 +117,7 @@ func (t *task) load() load {
 }
 
 // poll applies what comes within wait.
-func (t *task) poll(ctx context.Context, wait time.Duration) error {
+func (t *task) poll(ctx, work context.Context, wait time.Duration) error {
 	pctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	fetches := t.consumer.PollRecords(pctx, maxPoll)
@@ -129,7 +131,7 @@ func (t *task) poll(ctx context.Context, wait time.Duration) error {
 			again = retry
 		}
 	}
-	if err := t.apply(fetches); err != nil {
+	if err := t.apply(work, fetches); err != nil {
 		return err
 	}
 	if again != nil {
@@ -138,7 +140,10 @@ func (t *task) poll(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-func (t *task) apply(fetches kgo.Fetches) error {
+// apply folds what was fetched, record by record, and flushes in between
+// whenever the rows that wait reach their bound: one record of the roll-up can
+// close some hundred thousand, and one fetch holds many such records.
+func (t *task) apply(work context.Context, fetches kgo.Fetches) error {
 	var applied int
 	var failed error
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
@@ -151,10 +156,14 @@ func (t *task) apply(fetches kgo.Fetches) error {
 			t.schema = rec.Schema
 			failed = t.machine.Apply(rec)
 			applied++
+			if failed == nil && t.policy.full(t.machine.Rows(), t.machine.LetterBytes()) != "" {
+				failed = t.flush(work)
+				t.dirtyAt = t.wall()
+			}
 		}
 	})
 	t.gauges.received.Add(float64(applied))
-	t.gauges.lagOffsets.Set(float64(max(0, t.highWater-t.machine.Next())))
+	t.gauges.lagOffsets.Set(float64(max(t.highWater, t.end) - t.machine.Next()))
 	return failed
 }
 
@@ -163,12 +172,8 @@ func (t *task) pause(ctx context.Context, why error) error {
 	if err := t.trouble(ctx, why); err != nil {
 		return err
 	}
-	timer := time.NewTimer(retryPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	// That it was cut short is for the loop to see.
+	_ = retry.Pause(ctx, retryPause)
 	return nil
 }
 
@@ -233,7 +238,21 @@ func (t *task) atEnd(work context.Context) (bool, error) {
 		return false, t.trouble(work, err)
 	}
 	t.end = end
-	return t.machine.Next() >= end, nil
+	t.measure(end)
+	return t.machine.Next() == end, nil
+}
+
+// measure shows how far the log's end is. A log that ends before what is folded
+// has lost records: that is an alarm, and nothing is said to be complete, since
+// what will stand at those offsets is not what was folded.
+func (t *task) measure(end int64) {
+	next := t.machine.Next()
+	t.gauges.lagOffsets.Set(float64(end - next))
+	if now := t.wall(); end < next && now.Sub(t.lostAt) >= warnEvery {
+		t.lostAt = now
+		t.log.Error("the log ends before what is folded: it has lost records, and nothing is said to be complete until it has grown past them",
+			"end_offset", end, "next_offset", next, "remedy", "stop, find out why the brokers lost records, and rebuild (docs/runbook.md)")
+	}
 }
 
 // trouble looks at an error that passes by itself, unless the topic is gone:

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -157,10 +158,8 @@ func ready(ctx context.Context, adm *kadm.Client, names []string, all bool) (kad
 		if waitFor == nil {
 			return details, nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for topics to become ready: %w: %w", context.Cause(ctx), waitFor)
-		case <-time.After(readyPoll):
+		if err := retry.Pause(ctx, readyPoll); err != nil {
+			return nil, fmt.Errorf("wait for topics to become ready: %w: %w", err, waitFor)
 		}
 	}
 }

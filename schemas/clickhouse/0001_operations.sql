@@ -30,11 +30,11 @@ COMMENT 'Which epoch counts. An epoch is one logic, partition count and id schem
 CREATE TABLE IF NOT EXISTS progress
 (
     epoch       UInt32 COMMENT 'Epoch of the stage; 0 for the sink, which belongs to none',
-    stage       LowCardinality(String) COMMENT 'message or rollup; sink/<topic> is the position of the sink itself in that topic',
+    stage       LowCardinality(String) COMMENT 'message or rollup; sink/<topic> is the position of the sink itself in that topic, log/<topic> where the log of the topic ended when the sink wrote it',
     source      Int32 COMMENT 'Input partition of the stage',
     output      Int32 COMMENT 'Partition of the output topic in which the stage said so; 0 for the sink',
     sources     Int32 COMMENT 'Number of input partitions of the stage',
-    version     UInt64 COMMENT 'Next offset: the first input offset whose effect is not yet in the tables',
+    version     UInt64 COMMENT 'Next offset: the first input offset whose effect is not yet in the tables; of a log its end',
     complete_to DateTime64(3, 'UTC') COMMENT 'Instant up to which the stage believes it has heard everything. Advisory: it never says what a count is',
     topic_id    String COMMENT 'Identity of the input topic, in hex, where the row is a position of the sink; a recreated topic has another'
 )
@@ -54,7 +54,9 @@ CREATE TABLE IF NOT EXISTS audits
     relapsed    UInt64 COMMENT 'Messages that came back after they were forgotten; their panes are left out',
     expired     UInt64 COMMENT 'Panes left out because part of their events may have passed the TTL of events',
     differences UInt64 COMMENT 'Numbers that differ; 0 means that both ways of counting agree',
-    examples    Array(String) COMMENT 'The first differences, each as account, channel, campaign, minute, column, number in panes, number from v_messages'
+    unexplained UInt64 COMMENT 'Rows that no log can explain: they claim records past its end. Some other producer wrote them, or the log lost records',
+    unjudged    UInt64 COMMENT 'Rows past what was known of the log while no sink was running: unexplained, or on their way',
+    examples    Array(String) COMMENT 'The first differences, then the first unexplained rows. Differences, each as account, channel, campaign, minute, column, number in panes, number from v_messages'
 )
 ENGINE = MergeTree
 ORDER BY at

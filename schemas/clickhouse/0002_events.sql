@@ -3,7 +3,7 @@
 
 CREATE TABLE IF NOT EXISTS events
 (
-    event_id         FixedString(16) COMMENT 'Identity of the fact: first 16 bytes of SHA-256 over all it says but received_at and source_revision. A retry has the same',
+    event_id         FixedString(16) COMMENT 'Identity of the fact: first 16 bytes of SHA-256 over all it says but received_at and source_revision, or over the provider''s own id of it. A retry has the same',
     type             LowCardinality(String) COMMENT 'What happened: dispatched, sent, delivered, read, failed, clicked, replied, opted_out, opted_in, converted, quality or other',
     channel          LowCardinality(String) COMMENT 'Medium of the message, e.g. whatsapp',
     account          LowCardinality(String) COMMENT 'Account at the provider (Meta: the WABA id) or the name the source gives it',
@@ -36,31 +36,59 @@ CREATE TABLE IF NOT EXISTS events
     source_revision  UInt8 COMMENT 'Revision of the decoder that read it; not part of event_id',
     source_partition Int32 COMMENT 'Partition of the topic events it came from',
     source_offset    UInt64 COMMENT 'Offset in that partition',
-    version          UInt64 COMMENT 'source_revision * 2^56 + (2^56 - 1 - source_offset): of equal events the highest revision survives, then the first copy'
+    content          FixedString(16) COMMENT 'All zeros if event_id is the digest of what this row says, else that digest: copies of one event that do not say the same all stay',
+    version          UInt64 COMMENT 'source_revision * 2^56 + (2^56 - 1 - source_offset): of equal copies the highest revision survives, then the first'
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMMDD(occurred_at)
-ORDER BY (account, channel, campaign, message_key, type, event_id)
+ORDER BY (account, channel, campaign, message_key, type, event_id, content)
 {{ttl "occurred_at" .EventsDays}}SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
-COMMENT 'Every accepted event: one immutable fact about one message or contact. Until parts merge a fact may stand here twice: count uniqExact(event_id), or read FINAL';
+COMMENT 'Every accepted event: one immutable fact about one message or contact. A fact stands here twice until parts merge, and for good if its copies do not say the same: count uniqExact(event_id)';
 
 -- next statement --
 
-CREATE TABLE IF NOT EXISTS opt_outs
+CREATE TABLE IF NOT EXISTS opt_out_events
+(
+    account     LowCardinality(String) COMMENT 'Account at the provider; an opt-out holds for it alone',
+    channel     LowCardinality(String) COMMENT 'Medium the person left or came back to',
+    contact_key FixedString(16) COMMENT 'Pseudonym of the person, as in events.contact_keys',
+    event_id    FixedString(16) COMMENT 'The event that says it, as in events',
+    is_out      Bool COMMENT 'true: an opt-out; false: an opt-in',
+    since       SimpleAggregateFunction(min, DateTime64(3, 'UTC')) COMMENT 'When the person said so, by the provider''s clock: the least time of all copies of the event',
+    road        SimpleAggregateFunction(max, String) COMMENT 'How it was said: user_preferences, word or button',
+    message_key SimpleAggregateFunction(max, FixedString(16)) COMMENT 'The message the person answered with it. All zeros: it named none'
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (account, channel, contact_key, event_id, is_out)
+SETTINGS non_replicated_deduplication_window = 1000
+COMMENT 'Every opt-out and opt-in of every person, kept longer than events. Who must not be written to is in opt_outs';
+
+-- next statement --
+
+CREATE OR REPLACE VIEW opt_outs
 (
     account     LowCardinality(String) COMMENT 'Account at the provider; an opt-out holds for it alone',
     channel     LowCardinality(String) COMMENT 'Medium the person left or came back to',
     contact_key FixedString(16) COMMENT 'Pseudonym of the person, as in events.contact_keys',
     is_out      Bool COMMENT 'true: must not be written to; false: has opted in again since',
     since       DateTime64(3, 'UTC') COMMENT 'When the person said so last, by the provider''s clock',
-    road        LowCardinality(String) COMMENT 'How it was said: user_preferences, word or button',
-    message_key FixedString(16) COMMENT 'The message the person answered with it. All zeros: it named none',
-    version     UInt64 COMMENT 'since in whole seconds * 2, plus 1 if out: the newest wins, and of one second the opt-out'
+    road        String COMMENT 'How it was said: user_preferences, word or button',
+    message_key FixedString(16) COMMENT 'The message the person answered with it. All zeros: it named none'
+) AS
+SELECT account, channel, contact_key, last.2 AS is_out, last.3 AS since, last.4 AS road, last.5 AS message_key
+FROM
+(
+    -- The newest word, in whole seconds; of one second the opt-out.
+    SELECT account, channel, contact_key, max((toUnixTimestamp(said), is_out, said, by_road, about)) AS last
+    FROM
+    (
+        SELECT account, channel, contact_key, event_id, is_out, min(since) AS said, max(road) AS by_road, max(message_key) AS about
+        FROM opt_out_events
+        GROUP BY account, channel, contact_key, event_id, is_out
+    )
+    GROUP BY account, channel, contact_key
 )
-ENGINE = ReplacingMergeTree(version)
-ORDER BY (account, channel, contact_key)
-SETTINGS non_replicated_deduplication_window = 1000
-COMMENT 'Suppression list: the last word of every person who ever opted out or in, one row per pseudonym. Read FINAL and is_out';
+COMMENT 'Suppression list: the last word of every person who ever opted out or in, one row per pseudonym. Read where is_out';
 
 -- next statement --
 

@@ -1,6 +1,10 @@
 -- One row per message, from events alone. This is the second, independent way
 -- of counting: the same definitions as the message fold, in SQL.
 --
+-- Copies of one event need not be equal. They are joined like events of
+-- different ids: for each field the best of all rows counts, so nothing here
+-- depends on which copy came first or on what has been merged.
+--
 -- A time that is absent, or late and therefore treated as absent, is the
 -- greatest Int64 until the last SELECT, so that least() needs no NULL rules.
 
@@ -67,24 +71,18 @@ WITH
     facts AS
     (
         SELECT
-            account, channel, message_key, event_id, type, any(campaign) AS campaign,
-            any(sender) AS sender, any(country) AS country, any(template) AS template,
-            any(variant) AS variant, any(segment) AS segment, any(language) AS language,
-            toInt64(toUnixTimestamp(any(events.occurred_at))) AS at,
-            -- When and which, as one number: occurred_at in milliseconds, then event_id.
-            bitShiftLeft(toUInt256(toUnixTimestamp64Milli(any(events.occurred_at))), 128) + reinterpretAsUInt128(reverse(event_id)) AS origin,
+            account, channel, message_key, event_id, type, sender, country, campaign, template, variant, segment, language,
+            toInt64(toUnixTimestamp(events.occurred_at)) AS at,
+            -- When and which, as bytes that compare like the pair: occurred_at in milliseconds, then event_id.
+            concat(reverse(reinterpretAsFixedString(toUnixTimestamp64Milli(events.occurred_at))), event_id) AS origin,
             -- The least wins a dimension: best source, newest decoder, first event.
-            origin + bitShiftLeft(toUInt256(768 - 256 * toUInt16(any(dimension_source)) + 255 - max(source_revision)), 192) AS by_source,
-            origin + bitShiftLeft(toUInt256(if(type = 'dispatched', 0, 512) + 255 - max(source_revision)), 192) AS by_identity,
-            any(failure_code) AS code, any(if(failure_category = '', '{{otherFailure}}', failure_category)) AS category,
-            any(has_cost) AS with_cost, any(events.cost_category) AS cost_category,
-            any(events.cost_billable) AS cost_billable, any(events.cost_micros) AS cost_micros,
-            any(events.cost_currency) AS cost_currency,
-            min(events.received_at) AS first_copy_at, max(events.received_at) AS last_copy_at, min(source_partition) AS partition,
-            max(source_offset) AS copy_offset
+            concat(char(3 - toUInt8(dimension_source), 255 - source_revision), origin) AS by_source,
+            concat(char(if(type = 'dispatched', 0, 2), 255 - source_revision), origin) AS by_identity,
+            failure_code AS code, if(failure_category = '', '{{otherFailure}}', failure_category) AS category,
+            has_cost, cost_category, cost_billable, cost_micros, if(isNull(cost_micros), '', events.cost_currency) AS currency,
+            received_at, source_partition, source_offset
         FROM events
         WHERE message_key != toFixedString('', 16)
-        GROUP BY account, channel, events.campaign, message_key, type, event_id
     ),
     joined AS
     (
@@ -106,9 +104,12 @@ WITH
             min(if(type = 'replied', at, never)) AS f_replied,
             min(if(type = 'opted_out', at, never)) AS f_opted_out,
             argMinIf((category, code), (at, code, category), type = 'failed') AS first_failure,
-            argMaxIf((cost_category, cost_billable, cost_micros, cost_currency), origin + bitShiftLeft(toUInt256(isNotNull(cost_micros)), 224), with_cost) AS cost,
-            count() AS n_events, min(first_copy_at) AS first_received, max(last_copy_at) AS last_received,
-            min(partition) AS in_partition, max(copy_offset) AS in_offset
+            argMinIf(
+                (cost_category, cost_billable, cost_micros, currency),
+                (isNull(cost_micros), bitNot(reinterpretAsUInt256(reverse(origin))), NOT cost_billable, cost_category, currency, ifNull(cost_micros, 0)),
+                has_cost) AS cost,
+            uniqExact(event_id) AS n_events, min(received_at) AS first_received, max(received_at) AS last_received,
+            min(source_partition) AS in_partition, max(source_offset) AS in_offset
         FROM facts
         GROUP BY account, channel, message_key
     ),
@@ -153,7 +154,7 @@ SELECT
     (o_delivered = never AND t_failed = never) AS pending, o_recovered < never AS recovered, toUInt8(n_late) AS late,
     if(t_failed = never, '', first_failure.1) AS failure_category,
     if(t_failed = never, 0, first_failure.2) AS failure_code,
-    cost.1 AS cost_category, cost.2 AS cost_billable, cost.3 AS cost_micros, if(isNull(cost.3), '', cost.4) AS cost_currency,
+    cost.1 AS cost_category, cost.2 AS cost_billable, cost.3 AS cost_micros, cost.4 AS cost_currency,
     n_events AS events, first_received AS first_received_at, last_received AS last_received_at,
     last_received > greatest(first_received, if(sent_at <= first_received + INTERVAL {{memoryDays}} DAY, sent_at, first_received)) + INTERVAL {{memoryDays}} DAY AS relapsed,
     in_partition AS source_partition, in_offset AS last_offset
@@ -188,9 +189,10 @@ SELECT
     countIf(type = 'converted') AS converted, countIf(type = 'quality') AS quality, countIf(type = 'other') AS other
 FROM
 (
-    SELECT account, channel, type, any(occurred_at) AS at
+    -- Of the copies of an event the least time counts.
+    SELECT account, channel, type, min(occurred_at) AS at
     FROM events
-    GROUP BY account, channel, campaign, message_key, type, event_id
+    GROUP BY account, channel, type, event_id
 )
 GROUP BY minute, account, channel
 COMMENT 'What happened in each minute, counted in events and not in messages: the pulse of the traffic, not a rate'

@@ -16,7 +16,7 @@ FROM
     (
         SELECT stage, source, output, max(version) AS reached, max(progress.complete_to) AS newest
         FROM progress
-        WHERE epoch IN (0, {{currentEpoch}})
+        WHERE epoch IN (0, {{currentEpoch}}) AND NOT startsWith(stage, 'log/')
         GROUP BY stage, source, output
     )
     GROUP BY stage, source

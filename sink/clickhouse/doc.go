@@ -12,7 +12,9 @@
 //
 // Inserts also carry an insert_deduplication_token, so that a batch repeated
 // after an unclear failure usually leaves no second copy at all. Nothing relies
-// on it.
+// on it. The token names the revision of the rows too (package sink): a batch
+// that a newer build reads again is other rows, which must not be dropped as
+// a repeat.
 //
 // # Migrations
 //

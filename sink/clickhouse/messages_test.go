@@ -48,15 +48,6 @@ func insert(t testing.TB, conn driver.Conn, rows ...Rows) {
 	}
 }
 
-func truncate(t testing.TB, conn driver.Conn, tables ...string) {
-	t.Helper()
-	for _, table := range tables {
-		if err := conn.Exec(t.Context(), "TRUNCATE TABLE "+table); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // numbered gives the events of one message their ids, key and offsets.
 func numbered(message string, events []schemas.Event) Events {
 	out := make(Events, len(events))
@@ -70,22 +61,6 @@ func numbered(message string, events []schemas.Event) Events {
 	return out
 }
 
-func scanLines(t testing.TB, rows driver.Rows) string {
-	t.Helper()
-	var out []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, line)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(out, "\n")
-}
-
 // show queries columns of a view as text, a line per row; NULL is "-".
 func show(t testing.TB, conn driver.Conn, columns, from string) string {
 	t.Helper()
@@ -93,11 +68,7 @@ func show(t testing.TB, conn driver.Conn, columns, from string) string {
 	for _, c := range strings.Fields(columns) {
 		parts = append(parts, fmt.Sprintf("ifNull(toString(%s), '-')", c))
 	}
-	rows, err := conn.Query(t.Context(), "SELECT concatWithSeparator(' ', "+strings.Join(parts, ", ")+") AS line FROM "+from)
-	if err != nil {
-		t.Fatalf("%s: %v", from, err)
-	}
-	return scanLines(t, rows)
+	return strings.Join(chtest.Column[string](t, conn, "SELECT concatWithSeparator(' ', "+strings.Join(parts, ", ")+") AS line FROM "+from), "\n")
 }
 
 const (
@@ -200,7 +171,7 @@ func TestMessages(t *testing.T) {
 		"too late to keep it": {[]schemas.Event{told(schemas.TypeDispatched, 0), told(sent, 55*day)}, "relapsed", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			truncate(t, conn, "events")
+			chtest.Truncate(t, conn, "events")
 			insert(t, conn, numbered("m1", c.events))
 			if got := show(t, conn, c.columns, "v_messages"); got != c.want {
 				t.Errorf("%s\ngot  %s\nwant %s", c.columns, got, c.want)

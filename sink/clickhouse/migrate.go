@@ -206,7 +206,13 @@ func setTTLs(ctx context.Context, conn driver.Conn, ttl TTL) error {
 	for _, t := range []struct {
 		table, column string
 		days          int
-	}{{"events", "occurred_at", ttl.EventsDays}, {"dead_letters", "received_at", ttl.DeadLettersDays}} {
+		daily         bool // a part holds one day at most
+	}{
+		{"events", "occurred_at", ttl.EventsDays, true},
+		{"dead_letters", "received_at", ttl.DeadLettersDays, false},
+		{"panes", "minute", ttl.PanesDays, true},
+		{"rates", "at", ttl.RatesDays, true},
+	} {
 		present, err := TTLDays(ctx, conn, t.table)
 		if err != nil {
 			return err
@@ -214,12 +220,19 @@ func setTTLs(ctx context.Context, conn driver.Conn, ttl TTL) error {
 		if present == t.days {
 			continue
 		}
-		change := "REMOVE TTL"
+		changes := []string{"REMOVE TTL"}
 		if t.days > 0 {
-			change = "MODIFY " + strings.TrimSpace(ttlClause(t.column, t.days))
+			changes = []string{"MODIFY " + strings.TrimSpace(ttlClause(t.column, t.days))}
 		}
-		if err := conn.Exec(ctx, "ALTER TABLE "+t.table+" "+change); err != nil {
-			return fmt.Errorf("set TTL of %s to %d days: %w", t.table, t.days, err)
+		if t.days > 0 && t.daily {
+			// A day is dropped whole: rewriting its part minute by minute would cost
+			// more than the day it saves.
+			changes = append([]string{"MODIFY SETTING ttl_only_drop_parts = 1"}, changes...)
+		}
+		for _, change := range changes {
+			if err := conn.Exec(ctx, "ALTER TABLE "+t.table+" "+change); err != nil {
+				return fmt.Errorf("set TTL of %s to %d days: %w", t.table, t.days, err)
+			}
 		}
 	}
 	return nil

@@ -1,10 +1,12 @@
 package clickhouse
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
@@ -16,33 +18,14 @@ func testNow() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 // migrated returns a connection to a new, migrated database.
 func migrated(t testing.TB, engine *embedded.Engine) driver.Conn {
 	t.Helper()
-	if _, err := Migrate(t.Context(), config(engine, TTL{})); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := Connect(t.Context(), engine.ClientOptions("bluetick"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
+	return chtest.Database(t, engine, func(ctx context.Context, options *ch.Options) error {
+		_, err := Migrate(ctx, MigrateConfig{Options: options, Epoch: 1, Now: testNow()})
+		return err
 	})
-	return conn
 }
 
 func config(engine *embedded.Engine, ttl TTL) MigrateConfig {
 	return MigrateConfig{Options: engine.ClientOptions("bluetick"), TTL: ttl, Epoch: 1, Now: testNow()}
-}
-
-// value is the first column of a query's only row.
-func value[T any](t testing.TB, conn driver.Conn, query string, args ...any) T {
-	t.Helper()
-	var v T
-	if err := conn.QueryRow(t.Context(), query, args...).Scan(&v); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	return v
 }
 
 func TestMigrate(t *testing.T) {
@@ -59,35 +42,24 @@ func TestMigrate(t *testing.T) {
 		t.Fatalf("applied %v, want all %d", applied, len(all))
 	}
 	conn := migrated(t, engine) // again, with other TTLs
-	if n := value[uint64](t, conn, "SELECT count() FROM schema_migrations"); int(n) != len(all) {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM schema_migrations"); int(n) != len(all) {
 		t.Errorf("recorded %d migrations, want %d once", n, len(all))
 	}
 	if days, err := TTLDays(t.Context(), conn, "events"); err != nil || days != 0 {
 		t.Errorf("TTL of events is %d days after migrating with none (%v)", days, err)
 	}
-	if n := value[int64](t, conn, "SELECT count() - uniqExact(metric, channel, tier, age, source) FROM benchmarks"); n != 0 {
+	if n := chtest.Value[int64](t, conn, "SELECT count() - uniqExact(metric, channel, tier, age, source) FROM benchmarks"); n != 0 {
 		t.Errorf("%d benchmarks were inserted twice", n)
 	}
-	if n := value[uint64](t, conn, "SELECT count() FROM epochs"); n != 1 {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM epochs"); n != 1 {
 		t.Errorf("%d epochs were activated", n)
 	}
 
 	t.Run("every table and column says what it means", func(t *testing.T) {
-		rows, err := conn.Query(t.Context(), `
+		for _, name := range chtest.Column[string](t, conn, `
 			SELECT concat(table, '.', name) FROM system.columns WHERE database = 'bluetick' AND comment = ''
-			UNION ALL SELECT name FROM system.tables WHERE database = 'bluetick' AND comment = ''`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var name string
-			if err := rows.Scan(&name); err != nil {
-				t.Fatal(err)
-			}
+			UNION ALL SELECT name FROM system.tables WHERE database = 'bluetick' AND comment = ''`) {
 			t.Errorf("%s has no comment", name)
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
 		}
 	})
 	t.Run("no view but v_freshness asks for the time", func(t *testing.T) {

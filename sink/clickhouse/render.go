@@ -11,6 +11,8 @@ import (
 // TTL says how many days rows are kept; 0 keeps them for ever.
 type TTL struct {
 	EventsDays      int
+	PanesDays       int
+	RatesDays       int
 	DeadLettersDays int
 }
 
@@ -19,7 +21,7 @@ type TTL struct {
 const maxTTLDays = 10_000
 
 func (t TTL) validate() error {
-	for _, d := range []int{t.EventsDays, t.DeadLettersDays} {
+	for _, d := range []int{t.EventsDays, t.PanesDays, t.RatesDays, t.DeadLettersDays} {
 		if d < 0 || d > maxTTLDays {
 			return fmt.Errorf("TTL of %d days: want 0 (keep) to %d", d, maxTTLDays)
 		}
@@ -89,9 +91,10 @@ func edges() string {
 func withheld() string { return "'" + strings.Join(schemas.WithheldCategories(), "', '") + "'" }
 
 // dimension picks a field of a message among its events: a value rather than
-// none, any rather than (other), then the least order.
+// none, any rather than (other), then the least order of 26 bytes, then the
+// least value. The value is read off the end of the least text of these three.
 func dimension(field, order string) string {
-	return fmt.Sprintf("argMinIf(%[1]s, %[2]s + if(%[1]s = '%[3]s', bitShiftLeft(toUInt256(1), 224), 0), %[1]s != '') AS d_%[1]s",
+	return fmt.Sprintf("substring(minIf(concat(if(%[1]s = '%[3]s', '1', '0'), %[2]s, %[1]s), %[1]s != ''), 28) AS d_%[1]s",
 		field, order, schemas.OtherValue)
 }
 

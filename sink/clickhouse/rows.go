@@ -56,6 +56,17 @@ func (Events) Table() string { return "events" }
 // Len implements Rows.
 func (r Events) Len() int { return len(r) }
 
+// content is zero if the id is the digest of what the event says, else that
+// digest. It is part of the table's key: a merge keeps one of equal copies and
+// every copy that says something of its own.
+func (e *Event) content() []byte {
+	digest := schemas.EventID(&e.Event)
+	if digest == e.ID {
+		digest = schemas.Key{}
+	}
+	return digest[:]
+}
+
 // version makes the first of equal copies survive, and the one of the highest
 // decoder revision before that.
 func (e *Event) version() uint64 {
@@ -88,6 +99,7 @@ func (r Events) columns() []column {
 		col("source_revision", r, func(e *Event) uint8 { return e.SourceRevision }),
 		col("source_partition", r, func(e *Event) int32 { return e.Partition }),
 		col("source_offset", r, func(e *Event) uint64 { return uint64(e.Offset) }),
+		col("content", r, (*Event).content),
 		col("version", r, (*Event).version),
 	}, r.parts()...)
 }
@@ -137,13 +149,14 @@ type OptOut struct {
 	Account    string
 	Channel    schemas.Channel
 	Contact    schemas.Key
+	EventID    schemas.Key
 	Out        bool
 	Since      schemas.Instant
 	Road       string
 	MessageKey schemas.Key
 }
 
-// OptOuts are rows of the table opt_outs.
+// OptOuts are rows of the table opt_out_events.
 type OptOuts []OptOut
 
 // OptOutsOf returns the rows of an event: one per contact it names if it is an
@@ -154,22 +167,13 @@ func OptOutsOf(e *schemas.Event) OptOuts {
 	}
 	out := make(OptOuts, len(e.ContactKeys))
 	for i, k := range e.ContactKeys {
-		out[i] = OptOut{e.Account, e.Channel, k, e.Type == schemas.TypeOptedOut, e.OccurredAt, e.Road, e.MessageKey}
+		out[i] = OptOut{e.Account, e.Channel, k, e.ID, e.Type == schemas.TypeOptedOut, e.OccurredAt, e.Road, e.MessageKey}
 	}
 	return out
 }
 
-// version makes the newest word count, and the opt-out of two in one second.
-func (o *OptOut) version() uint64 {
-	v := uint64(o.Since.Seconds()) * 2
-	if o.Out {
-		v++
-	}
-	return v
-}
-
 // Table implements Rows.
-func (OptOuts) Table() string { return "opt_outs" }
+func (OptOuts) Table() string { return "opt_out_events" }
 
 // Len implements Rows.
 func (r OptOuts) Len() int { return len(r) }
@@ -179,10 +183,10 @@ func (r OptOuts) columns() []column {
 		col("account", r, func(o *OptOut) string { return o.Account }),
 		col("channel", r, func(o *OptOut) string { return string(o.Channel) }),
 		col("contact_key", r, func(o *OptOut) []byte { return o.Contact[:] }),
+		col("event_id", r, func(o *OptOut) []byte { return o.EventID[:] }),
 		col("is_out", r, func(o *OptOut) bool { return o.Out }),
 		col("since", r, func(o *OptOut) int64 { return int64(o.Since) }),
 		col("road", r, func(o *OptOut) string { return o.Road }),
 		col("message_key", r, func(o *OptOut) []byte { return o.MessageKey[:] }),
-		col("version", r, (*OptOut).version),
 	}
 }

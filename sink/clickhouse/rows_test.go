@@ -37,14 +37,15 @@ func TestEventColumns(t *testing.T) {
 		"has_cost": {"true", "false"}, "cost_category": {"marketing", ""}, "cost_billable": {"true", "false"}, "cost_micros": {"-3", "-"}, "cost_currency": {"EUR", ""},
 		"click_kind": {"button", ""}, "click_id": {"yes", ""}, "raw_name": {"raw", ""}, "road": {"word", ""},
 		"source_revision": {"3", "0"}, "source_partition": {"2", "0"}, "source_offset": {"77", "0"},
-		"version": {"288230376151711666", "72057594037927935"}, // 3<<56 + 2^56-1-77, 2^56-1
+		"hex(content)": {digest(&full), digest(&bare)},              // neither id is the digest
+		"version":      {"288230376151711666", "72057594037927935"}, // 3<<56 + 2^56-1-77, 2^56-1
 	}
 	for column, w := range want {
 		if got := show(t, conn, column, "events ORDER BY event_id"); got != w[0]+"\n"+w[1] {
 			t.Errorf("%s: got %q, want %q", column, got, w)
 		}
 	}
-	if n := value[uint64](t, conn, "SELECT count() FROM system.columns WHERE database = 'bluetick' AND table = 'events'"); int(n) != len(want) {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM system.columns WHERE database = 'bluetick' AND table = 'events'"); int(n) != len(want) {
 		t.Errorf("events has %d columns, the test looks at %d", n, len(want))
 	}
 	t.Run("a newer decoder's copy survives, then the first", func(t *testing.T) {
@@ -55,7 +56,20 @@ func TestEventColumns(t *testing.T) {
 			t.Errorf("got %s, want 90 4", got)
 		}
 	})
+	t.Run("a copy that says something else survives too", func(t *testing.T) {
+		own := full
+		own.ID = schemas.EventID(&own)
+		other := own
+		other.Dimensions.Template = "goodbye"
+		insert(t, conn, Events{{own, 1, 1}}, Events{{own, 1, 2}}, Events{{other, 1, 3}}, Events{{other, 1, 4}})
+		got := show(t, conn, "source_offset hex(content) template", "events FINAL WHERE source_partition = 1 ORDER BY source_offset")
+		if want := "1 " + zeros(32) + " welcome\n3 " + digest(&other) + " goodbye"; got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	})
 }
+
+func digest(e *schemas.Event) string { return strings.ToUpper(schemas.EventID(e).String()) }
 
 func zeros(n int) string { return strings.Repeat("0", n) }
 
@@ -66,7 +80,7 @@ func TestBenchmarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := value[uint64](t, conn, "SELECT count() FROM benchmarks FINAL"); int(n) != len(rows) {
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM benchmarks FINAL"); int(n) != len(rows) {
 		t.Fatalf("%d rows, want %d", n, len(rows))
 	}
 	own := benchmark{schemas.Benchmark{
@@ -88,8 +102,10 @@ func TestBenchmarks(t *testing.T) {
 
 func TestTTL(t *testing.T) {
 	for days, ok := range map[int]bool{-1: false, 0: true, 400: true, maxTTLDays: true, maxTTLDays + 1: false} {
-		if err := (TTL{EventsDays: days}).validate(); (err == nil) != ok {
-			t.Errorf("%d days: %v", days, err)
+		for _, ttl := range []TTL{{EventsDays: days}, {PanesDays: days}, {RatesDays: days}, {DeadLettersDays: days}} {
+			if err := ttl.validate(); (err == nil) != ok {
+				t.Errorf("%+v: %v", ttl, err)
+			}
 		}
 	}
 	if got := ttlClause("occurred_at", 0) + ttlClause("occurred_at", 30); got != "TTL toDateTime(occurred_at) + toIntervalDay(30)\n" {

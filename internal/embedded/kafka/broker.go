@@ -1,25 +1,23 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/bluetick/bluetick/internal/dataroot"
 )
-
-// DefaultAddr is where the broker listens unless told otherwise: Kafka's usual
-// port, on loopback only, because the broker asks nobody for a password.
-const DefaultAddr = "127.0.0.1:9092"
 
 // never, in milliseconds (ten years), puts off kfake's own retention timer.
 const never = "315360000000"
@@ -29,12 +27,18 @@ type Config struct {
 	// Dir holds the log; it is made if missing. The caller makes sure that no
 	// other process uses it.
 	Dir string
-	// Addr is the host:port to listen on; empty means DefaultAddr, port 0 takes
-	// any free port.
+	// Addr is the host:port on which other processes are served; empty means that
+	// only this process reaches the broker, port 0 takes any free port.
 	Addr string
+	// Password is what they log in with (SASL PLAIN, the user is User).
+	Password string
+	// NoPassword lets in whoever comes, for tests.
+	NoPassword bool
 	// AdvertisedHost is the host name told to clients. Empty means the host of
 	// Addr; it must be given when Addr listens on every interface.
 	AdvertisedHost string
+	// AcceptLoss starts on a damaged log without what cannot be read, see check.go.
+	AcceptLoss bool
 	// Sync makes the broker fsync each batch before it acknowledges it. Without
 	// it acknowledged records survive the process but not a loss of power.
 	Sync bool
@@ -49,7 +53,7 @@ type Config struct {
 // Broker is a running single-node Kafka. It is safe for concurrent use.
 type Broker struct {
 	cluster *kfake.Cluster     // immutable after Open
-	addr    string             // immutable after Open
+	ln      *listener          // guards itself
 	now     func() time.Time   // immutable after Open
 	log     *slog.Logger       // immutable after Open
 	faults  *faultLog          // guards itself
@@ -70,18 +74,24 @@ func Open(cfg Config) (*Broker, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open embedded kafka: Config.Dir is empty: it never runs in memory, where its heap grows without bound")
 	}
+	if cfg.Addr != "" && cfg.Password == "" && !cfg.NoPassword {
+		return nil, errors.New("open embedded kafka: Config.Addr is given without a Config.Password: anyone on the machine could read and forge everything")
+	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open embedded kafka: make its data folder: %w", err)
-	}
-	ln, err := listen(cmp.Or(cfg.Addr, DefaultAddr), cfg.AdvertisedHost)
-	if err != nil {
-		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}
 	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log = log.With("component", "embedded_kafka")
+	if err := checkLog(cfg.Dir, cfg.AcceptLoss, log); err != nil {
+		return nil, fmt.Errorf("open embedded kafka: %w", err)
+	}
+	ln, err := newListener(cfg.Addr, cfg.AdvertisedHost)
+	if err != nil {
+		return nil, fmt.Errorf("open embedded kafka: %w", err)
+	}
 	faults := &faultLog{log: log}
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
@@ -107,8 +117,8 @@ func Open(cfg Config) (*Broker, error) {
 		resp, handled := guard.check(req.(*kmsg.ProduceRequest))
 		return resp, nil, handled
 	})
-	b := &Broker{cluster: cluster, addr: ln.Addr().String(), now: cfg.Now, log: log, faults: faults, guard: guard}
-	if b.adm, err = localAdmin(ln.local()); err != nil {
+	b := &Broker{cluster: cluster, ln: ln, now: cfg.Now, log: log, faults: faults, guard: guard}
+	if b.adm, err = b.admit(cfg.Password); err != nil {
 		cluster.Close()
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}
@@ -116,12 +126,51 @@ func Open(cfg Config) (*Broker, error) {
 	b.stop = stop
 	b.close = sync.OnceValue(b.shutdown)
 	b.sweeper.Go(func() { b.sweepLoop(ctx) })
-	log.Info("embedded kafka started", "addr", b.addr)
+	log.Info("embedded kafka started", "addr", b.Addr())
 	return b, nil
 }
 
-// Addr returns the host:port clients connect to.
-func (b *Broker) Addr() string { return b.addr }
+// admit makes the broker's own client, asks kfake what it understands, and lets
+// TCP clients in with that.
+func (b *Broker) admit(password string) (*kadm.Client, error) {
+	cl, err := kgo.NewClient(b.ClientOptions()...)
+	if err != nil {
+		return nil, fmt.Errorf("make the broker's own client: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
+	defer cancel()
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, cl)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		cl.Close()
+		return nil, fmt.Errorf("ask for the requests it understands: %w", err)
+	}
+	g := &guard{password: password, versions: map[int16]kmsg.ApiVersionsResponseApiKey{}, log: b.log}
+	for _, k := range resp.ApiKeys {
+		g.versions[k.ApiKey] = k
+	}
+	b.ln.serve(g)
+	return kadm.NewClient(cl), nil
+}
+
+// Addr returns the host:port that other processes connect to, or "" when they
+// cannot.
+func (b *Broker) Addr() string {
+	if b.ln.tcp == nil {
+		return ""
+	}
+	return string(b.ln.name)
+}
+
+// ClientOptions connect a client of this process, without any port.
+func (b *Broker) ClientOptions() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers(string(b.ln.name)),
+		kgo.Dialer(func(ctx context.Context, _, _ string) (net.Conn, error) { return b.ln.Dial(ctx) }),
+	}
+}
 
 // Close stops the broker and writes a snapshot that makes the next Open fast.
 // It returns what could not be written; acknowledged records do not depend on
@@ -134,7 +183,11 @@ func (b *Broker) shutdown() error {
 	b.adm.Close()
 	b.faults.collect()
 	b.cluster.Close()
-	if err := b.faults.collected(); err != nil {
+	err := b.faults.collected()
+	if err == nil {
+		err = writeSums(b.guard.dir)
+	}
+	if err != nil {
 		return fmt.Errorf("close embedded kafka: %w", err)
 	}
 	return nil

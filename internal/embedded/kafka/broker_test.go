@@ -23,6 +23,7 @@ func open(t testing.TB, cfg Config) *Broker {
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}
+	cfg.NoPassword = cfg.Password == ""
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -156,13 +157,14 @@ func TestOpenRefusesWithRemedy(t *testing.T) {
 		"empty host":           {Config{Addr: ":0"}, "advertised host"},
 		"no port":              {Config{Addr: "127.0.0.1"}, "not host:port"},
 		"foreign address":      {Config{Addr: "192.0.2.1:0"}, "listen on 192.0.2.1:0"},
+		"no password":          {Config{}, "without a Config.Password"},
 		"folder is a file":     {Config{Dir: file}, "make its data folder"},
 		"no folder":            {Config{Dir: "-"}, "Config.Dir is empty"},
 		"data of a newer form": {Config{Dir: newer}, "newer than supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := tc.cfg
-			cfg.Now = time.Now
+			cfg.Now, cfg.NoPassword = time.Now, name != "no password"
 			switch cfg.Dir {
 			case "":
 				cfg.Dir = t.TempDir()
@@ -207,7 +209,7 @@ func TestAdvertisedHost(t *testing.T) {
 
 func TestCloseReportsWhatItCouldNotWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "kafka")
-	b, err := Open(Config{Dir: dir, Addr: "127.0.0.1:0", Now: time.Now})
+	b, err := Open(Config{Dir: dir, Addr: "127.0.0.1:0", NoPassword: true, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +227,7 @@ func TestCloseReportsWhatItCouldNotWrite(t *testing.T) {
 func TestStartStop(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 25 {
-		b, err := Open(Config{Dir: dir, Addr: "127.0.0.1:0", Now: time.Now})
+		b, err := Open(Config{Dir: dir, Addr: "127.0.0.1:0", NoPassword: true, Now: time.Now})
 		if err != nil {
 			t.Fatal(err)
 		}

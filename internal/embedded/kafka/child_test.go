@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // retention, "close" closes the broker. Each is answered by a line.
 func serveChild(dir string, in io.Reader, out io.Writer) error {
 	signal.Ignore(syscall.SIGXFSZ) // so that the limit shows as a write error, as a full disk does
-	b, err := Open(Config{Dir: dir, Addr: "127.0.0.1:0", Now: time.Now})
+	b, err := Open(Config{Dir: dir, Addr: "127.0.0.1:0", NoPassword: true, Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,10 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const (
@@ -18,22 +16,6 @@ const (
 	// sweepTimeout bounds one sweep, which talks to this process only.
 	sweepTimeout = 30 * time.Second
 )
-
-// localAdmin returns an admin client that always dials addr, because the name
-// told to clients need not resolve on this machine.
-func localAdmin(addr string) (*kadm.Client, error) {
-	var d net.Dialer
-	cl, err := kgo.NewClient(
-		kgo.SeedBrokers(addr),
-		kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, network, addr)
-		}),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("make the retention client: %w", err)
-	}
-	return kadm.NewClient(cl), nil
-}
 
 // sweepLoop deletes old records until ctx ends.
 func (b *Broker) sweepLoop(ctx context.Context) {

@@ -36,9 +36,9 @@ type Row struct {
 // Config is what Check checks.
 type Config struct {
 	// Stage names the stage in Progress and dead letters, whose Where begins
-	// with "log/2/".
+	// with "log/0/".
 	Stage string
-	// NewFold gets a Source of epoch 1, partition 2 of 4.
+	// NewFold gets a Source of epoch 1 with one partition, in which any key stands.
 	NewFold task.NewFold
 	// Log makes a random log; offsets must rise from 0. Some 20 to 100 records
 	// give the crashes their chance.

@@ -139,5 +139,5 @@ func differ(got, want map[string]string) string {
 }
 
 func belongs() store.Meta {
-	return store.Meta{Epoch: 1, Topic: "log", LogicVersion: "1", Partition: 2, Partitions: 4}
+	return store.Meta{Epoch: 1, Topic: "log", LogicVersion: "1", Partitions: 1}
 }

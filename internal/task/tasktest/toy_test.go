@@ -183,7 +183,7 @@ func toyWant(log []task.Record) map[string]string {
 	for _, r := range log {
 		m := r.Value[0]
 		if m == badMinute {
-			want[fmt.Sprintf("log/2/%d", r.Offset)] = "bad_minute" + string(r.Value)
+			want[fmt.Sprintf("log/0/%d", r.Offset)] = "bad_minute" + string(r.Value)
 			continue
 		}
 		total++

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink"
@@ -84,7 +83,7 @@ func (t *through) judged(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 	}
-	alerts := t.line.Status(pipeline.StageAlert)
+	alerts := t.line.Status(schemas.StageAlert)
 	if len(rollups) == 0 || len(alerts) == 0 {
 		return false, errors.New("the roll-up or the alert stage does not say how far it is")
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink"
@@ -35,7 +34,7 @@ func allThrough(stopped time.Time) *told {
 	w := &told{
 		status: map[string][]task.Status{
 			schemas.StageRollup: {{Partition: 0, CompleteTo: closed}, {Partition: 1, CompleteTo: closed + 1}},
-			pipeline.StageAlert: {{Partition: 0, NextOffset: 500, EndOffset: 500}, {Partition: 1, NextOffset: 70, EndOffset: 60}},
+			schemas.StageAlert:  {{Partition: 0, NextOffset: 500, EndOffset: 500}, {Partition: 1, NextOffset: 70, EndOffset: 60}},
 		},
 		ends: map[string]map[int32]int64{
 			schemas.TopicEvents: {0: 10, 1: 0},
@@ -66,9 +65,9 @@ func TestDrained(t *testing.T) {
 		"no minute is closed":         {func(w *told) { w.status[schemas.StageRollup][1].CompleteTo = 0 }, false, ""},
 		"a rate is not judged":        {func(w *told) { w.ends[schemas.TopicRates][1]++ }, false, ""},
 		"many are not judged": {func(w *told) {
-			w.status[pipeline.StageAlert][0].EndOffset += restless + 1
+			w.status[schemas.StageAlert][0].EndOffset += restless + 1
 		}, false, ""},
-		"no alert stage":   {func(w *told) { delete(w.status, pipeline.StageAlert) }, false, "does not say how far"},
+		"no alert stage":   {func(w *told) { delete(w.status, schemas.StageAlert) }, false, "does not say how far"},
 		"no roll-up":       {func(w *told) { delete(w.status, schemas.StageRollup) }, false, "does not say how far"},
 		"kafka is away":    {func(w *told) { w.err = errors.New("kafka is away") }, false, "kafka is away"},
 		"nothing was sent": {func(w *told) { w.ends[schemas.TopicEvents] = nil }, true, ""},

@@ -22,12 +22,27 @@ type ClickHouse struct {
 	Library  string `yaml:"library"` // libchdb, if not where make puts it
 	// EventsTTLDays deletes events after this many days; 0 keeps them.
 	EventsTTLDays int `yaml:"events_ttl_days"`
+	// PanesTTLDays and RatesTTLDays do the same with counts per send minute and
+	// with rolling rates.
+	PanesTTLDays int `yaml:"panes_ttl_days"`
+	RatesTTLDays int `yaml:"rates_ttl_days"`
 	// Readers bounds what everybody but the administrator may take of the embedded engine, all together.
 	Readers embedded.Readers `yaml:"readers"`
 }
 
+// A year and a month of counts lets this month be held against the same of last
+// year. Rates are most of the rows and say nothing that panes do not; three
+// months is what is looked back at when an alert is judged.
+const (
+	defaultPanesTTLDays = 400
+	defaultRatesTTLDays = 90
+)
+
 func defaultClickHouse() ClickHouse {
-	return ClickHouse{Listen: "127.0.0.1:8123", Database: "bluetick"}
+	return ClickHouse{
+		Listen: "127.0.0.1:8123", Database: "bluetick",
+		PanesTTLDays: defaultPanesTTLDays, RatesTTLDays: defaultRatesTTLDays,
+	}
 }
 
 // Embedded reports whether ClickHouse runs inside the process.
@@ -38,8 +53,13 @@ func (c *ClickHouse) validate() error {
 	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`).MatchString(c.Database) {
 		errs = append(errs, fmt.Errorf("database: %q is no plain identifier", c.Database))
 	}
-	if c.EventsTTLDays < 0 {
-		errs = append(errs, fmt.Errorf("events_ttl_days: %d, want 0 (keep) or more", c.EventsTTLDays))
+	for _, ttl := range []struct {
+		name string
+		days int
+	}{{"events_ttl_days", c.EventsTTLDays}, {"panes_ttl_days", c.PanesTTLDays}, {"rates_ttl_days", c.RatesTTLDays}} {
+		if ttl.days < 0 {
+			errs = append(errs, fmt.Errorf("%s: %d, want 0 (keep) or more", ttl.name, ttl.days))
+		}
 	}
 	if !c.Embedded() {
 		_, err := c.server()

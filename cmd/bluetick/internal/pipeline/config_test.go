@@ -31,6 +31,9 @@ func TestDefaultIsValid(t *testing.T) {
 	if !c.Kafka.Embedded() || !c.ClickHouse.Embedded() {
 		t.Error("the default is not embedded")
 	}
+	if c.Kafka.Listen != "" {
+		t.Errorf("the embedded Kafka listens on %s without having been asked", c.Kafka.Listen)
+	}
 }
 
 func TestLoadOverDefaults(t *testing.T) {
@@ -65,16 +68,17 @@ func TestEveryKey(t *testing.T) {
 data: /d
 log: {level: debug, format: json}
 start_timeout: 3s
-ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, produce_timeout: 4s, keep_raw: true}
+ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, produce_timeout: 4s, keep_raw: true, values: {campaign: 1, template: 2, variant: 3, segment: 4, language: 5, tuples: 6}}
 sources:
   - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
-kafka: {listen: "k:2", brokers: ["b:3"], partitions: 6, replication_factor: 7}
-clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, readers: {queries: 2, memory_bytes: 300000000, time: 9s}}
+kafka: {listen: "k:2", brokers: ["b:3"], accept_loss: true, partitions: 6, replication_factor: 7}
+clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, panes_ttl_days: 9, rates_ttl_days: 0, readers: {queries: 2, memory_bytes: 300000000, time: 9s}}
 sink: {accept_gap: true}
 metrics: {listen: "m:5"}
 alerts:
   false_alarms: 9 per account per 30d
+  max_series: 10
   rules: [{name: r, metric: open_rate, wrong: below, groupings: [campaign], tiers: [{age: 24h, severity: info, benchmark: baseline, benchmark_age: 1h}], false_alarms: 1 per account per 30d}]
   webhooks: [{name: w, url: "https://h", secret: "whsec_x"}]
 `))
@@ -93,23 +97,24 @@ alerts:
 		t.Errorf("got %+v", c)
 	}
 	in := c.Ingest
-	if in.Listen != "a:1" || in.MaxBodyBytes != 2048 || in.MaxConcurrent != 3 || in.ProduceTimeout != 4*time.Second || !in.KeepRaw || in.ReadTimeout != want.Ingest.ReadTimeout {
+	if in.Listen != "a:1" || in.MaxBodyBytes != 2048 || in.MaxConcurrent != 3 || in.ProduceTimeout != 4*time.Second || !in.KeepRaw || in.ReadTimeout != want.Ingest.ReadTimeout ||
+		in.Values != (ingest.ValueLimits{Campaign: 1, Template: 2, Variant: 3, Segment: 4, Language: 5, Tuples: 6}) {
 		t.Errorf("ingest %+v", in)
 	}
 	s := c.Sources[0]
 	if s.Name != "n" || s.Provider != "meta" || s.Secrets[0] != "s" || s.VerifyToken != "v" || s.Account != "acc" || s.CampaignPattern != "c.*" || s.MaxEventAge != 5*time.Hour {
 		t.Errorf("source %+v", s)
 	}
-	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || k.Partitions != 6 || k.ReplicationFactor != 7 {
+	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || !k.AcceptLoss || k.Partitions != 6 || k.ReplicationFactor != 7 {
 		t.Errorf("kafka %+v", k)
 	}
-	ch := ClickHouse{Listen: "c:4", DSN: "clickhouse://h:9000", Database: "db", Library: "lib", EventsTTLDays: 8}
+	ch := ClickHouse{Listen: "c:4", DSN: "clickhouse://h:9000", Database: "db", Library: "lib", EventsTTLDays: 8, PanesTTLDays: 9}
 	ch.Readers.Concurrency, ch.Readers.MemoryBytes, ch.Readers.Time = 2, 300_000_000, 9*time.Second
 	if c.ClickHouse != ch {
 		t.Errorf("clickhouse %+v, want %+v", c.ClickHouse, ch)
 	}
 	a := c.Alerts
-	if a.FalseAlarms != "9 per account per 30d" || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||
+	if a.FalseAlarms != "9 per account per 30d" || a.MaxSeries != 10 || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||
 		a.Webhooks[0].Name != "w" || a.Webhooks[0].URL != "https://h" || a.Webhooks[0].Secret != "whsec_x" {
 		t.Errorf("alerts %+v", a)
 	}
@@ -158,7 +163,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	c.Ingest.Listen, c.Ingest.MaxBodyBytes, c.Ingest.MaxConcurrent, c.Ingest.ProduceTimeout = "8080", 1, 0, time.Millisecond
 	c.StartTimeout = -time.Second
 	c.Kafka.Listen, c.Kafka.Partitions = "k", 2000
-	c.ClickHouse = ClickHouse{Listen: "c", Database: "a; DROP", EventsTTLDays: -1}
+	c.ClickHouse = ClickHouse{Listen: "c", Database: "a; DROP", EventsTTLDays: -1, PanesTTLDays: -2, RatesTTLDays: -3}
 	c.Metrics.Listen = "m"
 	c.Log.Level, c.Log.Format = "loud", "xml"
 	c.Sources = []ingest.Source{
@@ -185,6 +190,8 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 		`clickhouse.listen: "c" is not host:port`,
 		`clickhouse.database: "a; DROP" is no plain identifier`,
 		`clickhouse.events_ttl_days: -1, want 0 (keep) or more`,
+		`clickhouse.panes_ttl_days: -2, want 0 (keep) or more`,
+		`clickhouse.rates_ttl_days: -3, want 0 (keep) or more`,
 		`metrics.listen: "m" is not host:port`,
 		`log.level: "loud", want debug, info, warn or error`,
 		`log.format: "xml", want text or json`,

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/app"
 	"github.com/bluetick/bluetick/internal/clock"
@@ -69,7 +71,7 @@ type Process struct {
 	root     *dataroot.Root
 	obs      *obs.Server
 	cache    *pebble.Cache
-	brokers  []string
+	reach    []kgo.Opt    // leads every client to Kafka; set by openKafka
 	room     func() error // of the embedded broker's disk; nil with given servers
 	admin    *kadm.Client
 	run      dataroot.Run // what run.json will say
@@ -153,25 +155,21 @@ func (p *Process) Ends(ctx context.Context, topic string) (map[int32]int64, erro
 // openKafka starts the embedded broker, or takes the given ones, and makes sure
 // that the topics are there and fit.
 func (p *Process) openKafka(ctx context.Context) error {
-	p.brokers = p.cfg.Kafka.Brokers
+	at := "in this process"
 	if p.cfg.Kafka.Embedded() {
-		broker, err := embeddedkafka.Open(embeddedkafka.Config{
-			Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Now: p.times.Now, Log: p.log,
-			Sync: !p.times.Virtual,
-		})
-		if err != nil {
+		if err := p.openBroker(); err != nil {
 			return err
 		}
-		p.life.OnStop("embedded kafka", func(context.Context) error { return broker.Close() })
-		p.brokers, p.room = []string{broker.Addr()}, broker.Room
+	} else {
+		brokers := p.cfg.Kafka.Brokers
+		p.reach, p.run.Kafka, at = reach(brokers), brokers[0], "at "+strings.Join(brokers, ", ")
 	}
-	p.run.Kafka = p.brokers[0]
 	var err error
-	if p.admin, err = kafkaAdmin(p.brokers); err != nil {
+	if p.admin, err = kafkaAdmin(p.reach); err != nil {
 		return err
 	}
 	p.life.OnStop("kafka admin client", func(context.Context) error { p.admin.Close(); return nil })
-	report, err := ensureTopics(ctx, &p.cfg, p.log, p.admin, p.brokers)
+	report, err := ensureTopics(ctx, &p.cfg, p.log, p.admin, at)
 	if err != nil {
 		return err
 	}
@@ -179,6 +177,28 @@ func (p *Process) openKafka(ctx context.Context) error {
 		if t.Created {
 			p.log.Info("topic created", "topic", t.Name, "partitions", t.Partitions)
 		}
+	}
+	return nil
+}
+
+// openBroker starts the embedded broker. Without kafka.listen only this process
+// reaches it.
+func (p *Process) openBroker() error {
+	password, err := p.root.Secret("kafka")
+	if err != nil {
+		return err
+	}
+	broker, err := embeddedkafka.Open(embeddedkafka.Config{
+		Dir: p.root.Kafka(), Addr: p.cfg.Kafka.Listen, Password: password, Now: p.times.Now, Log: p.log,
+		Sync: !p.times.Virtual, AcceptLoss: p.cfg.Kafka.AcceptLoss,
+	})
+	if err != nil {
+		return err
+	}
+	p.life.OnStop("embedded kafka", func(context.Context) error { return broker.Close() })
+	p.reach, p.room = broker.ClientOptions(), broker.Room
+	if p.run.Kafka = broker.Addr(); p.run.Kafka != "" {
+		p.run.KafkaUser, p.run.KafkaPassword = embeddedkafka.User, password
 	}
 	return nil
 }

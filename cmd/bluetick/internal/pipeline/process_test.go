@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,7 @@ func post(t *testing.T, p *Process, at time.Time) int {
 // awaitProgress reads panes until the message fold has said that it is at next.
 func awaitProgress(t *testing.T, p *Process, next int64) {
 	t.Helper()
-	client, err := kgo.NewClient(append(reach(p.brokers), kgo.ConsumeTopics(schemas.TopicPanes), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+	client, err := kgo.NewClient(slices.Concat(p.reach, []kgo.Opt{kgo.ConsumeTopics(schemas.TopicPanes), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())})...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestStartServeStopAndGoOn(t *testing.T) {
 	if got := get(t, "http://"+said.Metrics+"/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz %d", got)
 	}
-	for _, stage := range []string{schemas.StageMessage, schemas.StageRollup, StageAlert} {
+	for _, stage := range []string{schemas.StageMessage, schemas.StageRollup, schemas.StageAlert} {
 		if got := p.Status(stage); len(got) != 1 || got[0].Partition != 0 {
 			t.Errorf("status of %s: %+v", stage, got)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/bluetick/bluetick/internal/obs"
 	"github.com/bluetick/bluetick/internal/topics"
@@ -121,12 +122,12 @@ func Topics(ctx context.Context, cfg *Config) (topics.Report, error) {
 	if err != nil {
 		return topics.Report{}, err
 	}
-	admin, err := kafkaAdmin(cfg.Kafka.Brokers)
+	admin, err := kafkaAdmin(reach(cfg.Kafka.Brokers))
 	if err != nil {
 		return topics.Report{}, err
 	}
 	defer admin.Close()
-	return ensureTopics(ctx, cfg, log, admin, cfg.Kafka.Brokers)
+	return ensureTopics(ctx, cfg, log, admin, "at "+strings.Join(cfg.Kafka.Brokers, ", "))
 }
 
 // Migrate brings the database of the given server to the schema of this build

@@ -89,7 +89,7 @@ func TestUnfitTopicIsNotWaitedFor(t *testing.T) {
 	if _, err := Topics(t.Context(), &cfg); err != nil {
 		t.Fatal(err)
 	}
-	admin, err := kafkaAdmin(cfg.Kafka.Brokers)
+	admin, err := kafkaAdmin(reach(cfg.Kafka.Brokers))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,16 +16,13 @@ import (
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// StageAlert is the alert fold's name in metrics and states.
-const StageAlert = "alert"
-
 // startFold runs a stage of folds and returns when its states are open.
 func (p *Process) startFold(ctx context.Context, cfg task.StageConfig, fold task.NewFold) error {
 	cfg.Epoch, cfg.StateDir, cfg.Embedded = epoch, p.root.State(), p.cfg.Kafka.Embedded()
 	cfg.Policy, cfg.Settling = task.DefaultPolicy(), p.times.Settling
 	ready := make(chan struct{}) // closed by the stage, once
 	deps := task.Deps{
-		Kafka: reach(p.brokers), NewFold: fold,
+		Kafka: p.reach, NewFold: fold,
 		Now: p.times.Now, Wall: Wall, Log: p.log, Registerer: p.registry,
 		Ready: func() { close(ready) }, BlockCache: p.cache, Board: &p.board,
 	}
@@ -76,7 +73,7 @@ func (p *Process) startAlert(ctx context.Context) error {
 		receivers = append(receivers, hook)
 	}
 	return p.startFold(ctx, task.StageConfig{
-		Stage: StageAlert, Input: schemas.TopicRates, Logic: alert.Logic,
+		Stage: schemas.StageAlert, Input: schemas.TopicRates, Logic: alert.Logic,
 	}, alert.NewFold(cfg, alert.Deps{Now: p.times.Now, Speed: p.times.Speed, Receivers: receivers, Log: p.log}))
 }
 
@@ -86,7 +83,7 @@ func (p *Process) startSink(ctx context.Context) error {
 		return err
 	}
 	deps := sink.Deps{
-		Kafka: p.named("sink"), Store: sinkch.NewClient(conn), Now: p.times.Now, Log: p.log, Registerer: p.registry,
+		Kafka: p.named("sink"), Store: sinkch.NewClient(conn), Epoch: epoch, Now: p.times.Now, Log: p.log, Registerer: p.registry,
 	}
 	p.life.Go("sink", func(ctx context.Context) error { return sink.Run(ctx, p.cfg.Sink, deps) })
 	return nil

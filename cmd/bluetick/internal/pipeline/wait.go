@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/bluetick/bluetick/internal/kafkaerr"
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
@@ -22,11 +23,11 @@ import (
 // once, and the servers are rarely first. The error names who did not answer
 // and how it failed last.
 func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Duration, away func(error) bool, try func(context.Context) error) error {
-	const least, most = 250 * time.Millisecond, 5 * time.Second
+	pauses := retry.Backoff{Least: 250 * time.Millisecond, Most: 5 * time.Second}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var last error
-	for pause := least; ; pause = min(2*pause, most) {
+	for {
 		err := try(ctx)
 		if err == nil || !away(err) {
 			return err
@@ -35,14 +36,11 @@ func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Durat
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
+		pause := pauses.Next()
 		if ctx.Err() == nil {
 			log.Warn("waiting for "+who, "err", err, "again_after", pause)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if retry.Pause(ctx, pause) != nil {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return errors.New("stopped while waiting for " + who)
 			}
@@ -64,9 +62,10 @@ func clickhouseAway(err error) bool {
 	return sinkch.Classify(err) != sinkch.ClassPermanent && !isHTTPPort(err)
 }
 
-// ensureTopics waits for Kafka, creates what is missing and checks all.
-func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, brokers []string) (report topics.Report, err error) {
-	err = waitFor(ctx, log, "Kafka at "+strings.Join(brokers, ", "), cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
+// ensureTopics waits for Kafka, creates what is missing and checks all. at says
+// where Kafka is, for the error.
+func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, at string) (report topics.Report, err error) {
+	err = waitFor(ctx, log, "Kafka "+at, cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
 		report, err = topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{
 			Create: true, ReplicationFactor: cfg.Kafka.ReplicationFactor,
 		})
@@ -78,10 +77,12 @@ func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kad
 // migrate waits for ClickHouse and brings the database to the schema of this
 // build. It returns the migrations it applied.
 func migrate(ctx context.Context, cfg *Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
+	ttl := sinkch.TTL{
+		EventsDays: cfg.ClickHouse.EventsTTLDays, PanesDays: cfg.ClickHouse.PanesTTLDays, RatesDays: cfg.ClickHouse.RatesTTLDays,
+		DeadLettersDays: deadLettersDays,
+	}
 	err = waitFor(ctx, log, "ClickHouse at "+strings.Join(opts.Addr, ", "), cfg.StartTimeout, clickhouseAway, func(ctx context.Context) error {
-		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{
-			Options: opts, TTL: sinkch.TTL{EventsDays: cfg.ClickHouse.EventsTTLDays, DeadLettersDays: deadLettersDays}, Epoch: epoch, Now: now,
-		})
+		done, err := sinkch.Migrate(ctx, sinkch.MigrateConfig{Options: opts, TTL: ttl, Epoch: epoch, Now: now})
 		applied = append(applied, done...)
 		return Remedy(err)
 	})

@@ -84,7 +84,7 @@ func (s *server) requests() []seen {
 
 func hook(t *testing.T, url string) *Webhook {
 	t.Helper()
-	w, err := NewWebhook(WebhookConfig{Name: "hook", URL: url, Secret: secret(), Backoff: time.Millisecond}, time.Now)
+	w, err := NewWebhook(WebhookConfig{Name: "hook", URL: url, Secret: secret()}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +92,21 @@ func hook(t *testing.T, url string) *Webhook {
 	return w
 }
 
+// quick are limits that cost a test no time.
+func quick() Limits {
+	l := DefaultLimits()
+	l.Backoff = time.Millisecond
+	return l
+}
+
+// tell is what becomes of the sample at one receiver.
+func tell(ctx context.Context, r Receiver, l Limits) error {
+	return Tell(ctx, []Receiver{r}, sample(), l)[0]
+}
+
 func TestWebhookIsAStandardWebhook(t *testing.T) {
 	s := serve(t, nil, 500, 429, 204)
-	if err := hook(t, s.URL+"/alerts").Notify(t.Context(), sample()); err != nil {
+	if err := tell(t.Context(), hook(t, s.URL+"/alerts"), quick()); err != nil {
 		t.Fatal(err)
 	}
 	verifier, err := standardwebhooks.NewWebhook(secret())
@@ -149,7 +161,7 @@ func TestWebhookAnswers(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := serve(t, c.header, c.codes...)
-			err := hook(t, s.URL).Notify(t.Context(), sample())
+			err := tell(t.Context(), hook(t, s.URL), quick())
 			if n := len(s.requests()); n != c.requests {
 				t.Errorf("%d requests, want %d", n, c.requests)
 			}
@@ -167,10 +179,10 @@ func TestWebhookAnswers(t *testing.T) {
 func TestWebhookHidesItsURL(t *testing.T) {
 	s := serve(t, nil, 200)
 	s.Close()
-	err := hook(t, s.URL+"/token-s3cret").Notify(t.Context(), sample())
+	err := tell(t.Context(), hook(t, s.URL+"/token-s3cret"), quick())
 	var e *Error
-	if !errors.As(err, &e) || e.Reason != ReasonUnreachable || e.Attempts != DefaultAttempts {
-		t.Fatalf("error %v, want unreachable after %d attempts", err, DefaultAttempts)
+	if !errors.As(err, &e) || e.Reason != ReasonUnreachable || e.Attempts != quick().Attempts {
+		t.Fatalf("error %v, want unreachable after %d attempts", err, quick().Attempts)
 	}
 	if strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("the error tells the URL: %v", err)
@@ -181,7 +193,7 @@ func TestWebhookHidesItsURL(t *testing.T) {
 	}
 }
 
-// A receiver that answers nothing costs the time-out of each attempt, no more.
+// A receiver that does not answer costs the time-out of each attempt, no more.
 func TestWebhookTimesOut(t *testing.T) {
 	release := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -192,15 +204,10 @@ func TestWebhookTimesOut(t *testing.T) {
 	}))
 	defer s.Close()
 	defer close(release)
-	w, err := NewWebhook(WebhookConfig{
-		Name: "slow", URL: s.URL, Secret: secret(), Timeout: 20 * time.Millisecond, Attempts: 2, Backoff: time.Millisecond,
-	}, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
+	limits := quick()
+	limits.Attempt, limits.Attempts = 20*time.Millisecond, 2
 	var e *Error
-	if err := w.Notify(t.Context(), sample()); !errors.As(err, &e) || e.Reason != ReasonUnreachable || e.Attempts != 2 {
+	if err := tell(t.Context(), hook(t, s.URL), limits); !errors.As(err, &e) || e.Reason != ReasonUnreachable || e.Attempts != 2 {
 		t.Errorf("error %v, want unreachable after 2 attempts", err)
 	}
 }
@@ -215,11 +222,11 @@ func TestWebhookStops(t *testing.T) {
 		if before {
 			cancel()
 		}
-		w, err := NewWebhook(WebhookConfig{Name: "hook", URL: s.URL, Secret: secret(), Backoff: maxPause}, time.Now)
+		w, err := NewWebhook(WebhookConfig{Name: "hook", URL: s.URL, Secret: secret()}, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = w.Notify(ctx, sample())
+		err = tell(ctx, w, DefaultLimits())
 		var e *Error
 		if !errors.Is(err, context.Canceled) || errors.As(err, &e) {
 			t.Errorf("stopped before the first attempt %v: error %v, want the context's", before, err)
@@ -227,19 +234,6 @@ func TestWebhookStops(t *testing.T) {
 		cancel()
 		w.Close()
 		s.Close()
-	}
-}
-
-func TestPausesAreBounded(t *testing.T) {
-	w := hook(t, "http://localhost")
-	w.cfg.Backoff = DefaultBackoff
-	for attempt := 1; attempt <= 10; attempt++ {
-		most := min(DefaultBackoff<<(attempt-1), maxPause)
-		for range 100 {
-			if p := w.pause(attempt); p < most/2 || p > most {
-				t.Fatalf("pause %s after attempt %d, want %s to %s", p, attempt, most/2, most)
-			}
-		}
 	}
 }
 
@@ -256,7 +250,7 @@ func TestRetryAfter(t *testing.T) {
 			}
 			return r, nil
 		})
-		if err := w.Notify(t.Context(), sample()); err != nil {
+		if err := tell(t.Context(), w, DefaultLimits()); err != nil {
 			t.Fatal(err)
 		}
 		if len(at) != 2 || at[1].Sub(at[0]) != 3*time.Second {
@@ -274,12 +268,12 @@ func TestWebhookConfig(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Errorf("good configuration: %v", err)
 	}
-	bad := WebhookConfig{URL: "example.org", Secret: "whsec_c2hvcnQ=", Timeout: time.Hour, Attempts: 99, Backoff: time.Minute}
+	bad := WebhookConfig{URL: "example.org", Secret: "whsec_c2hvcnQ="}
 	err := bad.Validate()
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, says := range []string{"name", "url", "secret", "timeout", "attempts", "backoff"} {
+	for _, says := range []string{"name", "url", "secret"} {
 		if !strings.Contains(err.Error(), says) {
 			t.Errorf("does not say %q: %v", says, err)
 		}
@@ -306,7 +300,7 @@ func TestLog(t *testing.T) {
 			var out bytes.Buffer
 			n := sample()
 			c.change(&n)
-			if err := NewLog(slog.New(slog.NewTextHandler(&out, nil))).Notify(t.Context(), n); err != nil {
+			if err := NewLog(slog.New(slog.NewTextHandler(&out, nil))).Send(t.Context(), n); err != nil {
 				t.Fatal(err)
 			}
 			for _, says := range []string{"level=" + c.level, "component=alert", "title=title", "rule=opt-out-swell", "campaign=spring"} {

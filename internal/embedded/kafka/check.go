@@ -1,0 +1,260 @@
+package kafka
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ErrDamaged is in the error of Open when records that were acknowledged cannot
+// be read any more.
+var ErrDamaged = errors.New("the log of the embedded kafka is damaged")
+
+// checker reads the log before kfake does, which would cut it off at the first
+// batch that does not read, with everything behind. It looks first and changes
+// files afterwards: a start that is refused leaves the folder as it was.
+type checker struct {
+	dir    string
+	log    *slog.Logger
+	sums   sums
+	damage []error
+	mends  []func() error
+}
+
+// partition is one of the log's, while it is checked.
+type partition struct {
+	dir, name string
+	next      int64           // the offset that should come now
+	epoch     int32           // of the last batch
+	maxTime   int64           // of the last batch
+	sealed    map[int64]int64 // sizes of the segments at the last orderly end
+	end       int64           // the next offset then
+}
+
+// segmentFile is a segment, while it is checked.
+type segmentFile struct {
+	path   string
+	raw    []byte
+	whole  []batch
+	mended []byte // without what cannot be read; nil as long as it is as it should be
+}
+
+func (f *segmentFile) index() string { return strings.TrimSuffix(f.path, ".dat") + ".idx" }
+
+// checkLog reads the whole log. A torn tail, half a batch with nothing whole
+// behind it that was never acknowledged, is cut off. Other damage is an error;
+// with accept the damaged files are kept aside and the log goes on without the
+// records, whose offsets stay taken.
+func checkLog(dir string, accept bool, log *slog.Logger) error {
+	c := &checker{dir: dir, log: log, sums: readSums(dir)}
+	parts, err := os.ReadDir(filepath.Join(dir, "partitions"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("check the log: %w", err)
+	}
+	for _, p := range parts {
+		if err := c.partition(filepath.Join(dir, "partitions", p.Name())); err != nil {
+			return fmt.Errorf("check the log of %s: %w", p.Name(), err)
+		}
+	}
+	if err := c.besides(); err != nil {
+		return fmt.Errorf("check the log: %w", err)
+	}
+	if len(c.damage) > 0 && !accept {
+		return fmt.Errorf("%w: nothing was changed: put back a copy of %s, or start once with --kafka-accept-loss, which goes on without these records and keeps the damaged files: %w",
+			ErrDamaged, dir, errors.Join(c.damage...))
+	}
+	for _, mend := range c.mends {
+		if err := mend(); err != nil {
+			return fmt.Errorf("mend the log: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *checker) partition(dir string) error {
+	bases, err := segments(dir)
+	if err != nil || len(bases) == 0 {
+		return err
+	}
+	p := &partition{dir: dir, name: filepath.Base(dir), next: bases[0]}
+	c.orderlyEnd(p)
+	for i, base := range bases {
+		if err := c.segment(p, base, bases[i+1:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// segments lists the base offsets of the segments that hold anything.
+func segments(dir string) ([]int64, error) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var bases []int64
+	for _, f := range files {
+		name, ok := strings.CutSuffix(f.Name(), ".dat")
+		base, errName := strconv.ParseInt(name, 10, 64)
+		if !ok || errName != nil {
+			continue
+		}
+		info, err := f.Info()
+		if err != nil {
+			return nil, err
+		}
+		if info.Size() > 0 {
+			bases = append(bases, base)
+		}
+	}
+	slices.Sort(bases)
+	return bases, nil
+}
+
+// orderlyEnd reads what kfake wrote at its last Close. Whatever stood in the
+// files then was whole.
+func (c *checker) orderlyEnd(p *partition) {
+	var snap struct {
+		HighWatermark int64 `json:"high_watermark"`
+		Segments      []struct {
+			BaseOffset int64 `json:"base_offset"`
+			Size       int64 `json:"size"`
+		} `json:"segments"`
+	}
+	path := filepath.Join(p.dir, "snapshot.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return // none yet: kfake reads the segments alone, and so do we
+	}
+	if !c.sums.fit("partitions/"+p.name+"/snapshot.json", raw) || json.Unmarshal(raw, &snap) != nil {
+		c.drop(path)
+		return
+	}
+	p.end, p.sealed = snap.HighWatermark, map[int64]int64{}
+	for _, s := range snap.Segments {
+		p.sealed[s.BaseOffset] = s.Size
+	}
+}
+
+// segment checks one file. later are the bases of those behind it.
+func (c *checker) segment(p *partition, base int64, later []int64) error {
+	path := filepath.Join(p.dir, strconv.FormatInt(base, 10)+".dat")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	f := &segmentFile{path: path, raw: raw}
+	if base > p.next { // a segment between this one and the one before is missing
+		c.lost(p, f, 0, 0, base)
+	}
+	for pos := 0; pos < len(raw); {
+		b, ok := batchAt(raw, pos)
+		if !ok || b.first != p.next {
+			if b, ok = batchAfter(raw, pos, p.next); !ok {
+				c.tail(p, f, pos, p.tailEnd(base, pos, later))
+				break
+			}
+			c.lost(p, f, pos, b.pos, b.first)
+		}
+		f.whole = append(f.whole, b)
+		if f.mended != nil {
+			f.mended = append(f.mended, raw[b.pos:b.pos+b.size]...)
+		}
+		p.next, p.epoch, p.maxTime, pos = b.last+1, b.epoch, b.maxTime, b.pos+b.size
+	}
+	return c.finish(p, f)
+}
+
+// lost notes that the bytes from pos to end hold no whole batch, and that the
+// records up to the offset next are gone with them.
+func (c *checker) lost(p *partition, f *segmentFile, pos, end int, next int64) {
+	what := fmt.Sprintf("bytes %d to %d of %s do not read", pos, end-1, f.path)
+	if pos == end {
+		what = "a segment before " + f.path + " is missing"
+	}
+	c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d are lost", p.name, what, p.next, next-1))
+	if f.mended == nil {
+		f.mended = slices.Clone(f.raw[:pos])
+	}
+	f.mended = filler(f.mended, p.next, next-1, p.epoch, p.maxTime)
+	p.next = next
+}
+
+// tail judges bytes with nothing whole behind them: end is the offset after the
+// records that stood there, 0 if none is known to have stood there.
+func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
+	if end > p.next {
+		c.lost(p, f, pos, len(f.raw), end)
+		return
+	}
+	if f.mended != nil {
+		return // written anew, without it
+	}
+	c.mends = append(c.mends, func() error {
+		c.log.Warn("half a batch at the end of the log is cut off, it was never acknowledged", "file", f.path, "bytes", len(f.raw)-pos)
+		return os.Truncate(f.path, int64(pos))
+	})
+}
+
+// tailEnd is the offset after the records that stood at pos, up to the end of
+// the segment, as far as that is known: a segment follows, or the tail had been
+// written before the last orderly end. 0 means that it is a torn tail.
+func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
+	switch {
+	case len(later) > 0:
+		return later[0]
+	case int64(pos) < p.sealed[base]:
+		return p.end
+	default:
+		return 0
+	}
+}
+
+// finish plans how to mend the segment and its index.
+func (c *checker) finish(p *partition, f *segmentFile) error {
+	if f.mended != nil {
+		c.mends = append(c.mends, func() error { return c.rewrite(p, f) })
+		return nil
+	}
+	old, err := os.ReadFile(f.index())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if !indexFits(old, len(f.whole)) {
+		entries := index(f.whole)
+		c.mends = append(c.mends, func() error { return replace(f.index(), entries) })
+	}
+	f.raw = nil // only a damaged segment stays in memory
+	return nil
+}
+
+// rewrite keeps the damaged segment aside and writes it without what does not read.
+func (c *checker) rewrite(p *partition, f *segmentFile) error {
+	aside := filepath.Join(c.dir, "damaged", p.name, filepath.Base(f.path))
+	if err := os.MkdirAll(filepath.Dir(aside), 0o700); err != nil {
+		return err
+	}
+	if _, err := os.Stat(aside); err == nil {
+		return fmt.Errorf("%s is there already: move it away first", aside)
+	}
+	if err := replace(aside, f.raw); err != nil {
+		return fmt.Errorf("keep a copy of %s: %w", f.path, err)
+	}
+	if err := replace(f.path, f.mended); err != nil {
+		return err
+	}
+	c.log.Error("the log goes on without records that cannot be read", "partition", p.name, "copy", aside)
+	var whole []batch
+	for pos := 0; pos < len(f.mended); {
+		b, _ := batchAt(f.mended, pos) // they were read or written a moment ago
+		whole, pos = append(whole, b), pos+b.size
+	}
+	return replace(f.index(), index(whole))
+}
