@@ -18,7 +18,7 @@ LIB      := $(NPM_DIR)/node_modules/.installed
 ENGINE_PKGS := ./internal/embedded/clickhouse ./internal/audit ./internal/e2e ./sink ./sink/clickhouse ./cmd/bluetick
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean run build lib prepare test test-fast test-race test-kafka check fmt fmt-check vet lint gen gen-check tidy-check golden vuln fuzz soak bench bench-cmp up down clean
+.PHONY: help demo demo-clean run build lib prepare test test-fast test-race test-kafka check fmt fmt-check vet lint gen gen-check tidy-check golden vuln fuzz hostile soak bench bench-cmp up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -114,6 +114,9 @@ fuzz: lib ## every fuzz target for FUZZTIME=30s
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -d' ' -f2); do \
 	    echo "==> $$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
+
+hostile: lib ## attacks on the ports of the built binary: bad frames, foreign pages, hungry readers
+	@$(GO) test -count=1 -v -run 'TestHostile|TestNoKafkaPort' ./internal/e2e
 
 soak: lib ## the model checkers with many more histories (BLUETICK_RUNS=20000)
 	@BLUETICK_RUNS=$${BLUETICK_RUNS:-20000} $(GO) test -timeout 2h -count=1 -v -run 'TestToyFold|TestOnTheRuntime|TestProtocol' ./internal/task/tasktest ./aggregate/message ./alert

@@ -261,7 +261,7 @@ func total(t *testing.T, d Deps, name string) int {
 	for _, f := range families {
 		if f.GetName() == "bluetick_sink_"+name {
 			for _, m := range f.Metric {
-				n += m.Counter.GetValue()
+				n += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
 	}

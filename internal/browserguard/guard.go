@@ -21,6 +21,7 @@
 package browserguard
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -35,30 +36,27 @@ import (
 // strictest.
 type Config struct {
 	// Hosts are names, without port, by which the server may be called.
-	Hosts []string
+	Hosts []string `yaml:"hosts"`
 	// Origins are pages that may ask, such as https://grafana.example.org. They
 	// may read the answers.
-	Origins []string
+	Origins []string `yaml:"origins"`
 }
 
 // Validate reports every mistake at once.
 func (c Config) Validate() error {
-	var bad []string
+	var errs []error
 	for _, h := range c.Hosts {
 		if h == "" || strings.ContainsAny(h, ":/*@ ") {
-			bad = append(bad, fmt.Sprintf("http.hosts: %q is no host name (without scheme and port)", h))
+			errs = append(errs, fmt.Errorf("hosts: %q is not a host name (without scheme and port)", h))
 		}
 	}
 	for _, o := range c.Origins {
 		u, err := url.Parse(o)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || o != u.Scheme+"://"+u.Host {
-			bad = append(bad, fmt.Sprintf("http.origins: %q is no origin: want scheme://host:port and nothing behind it", o))
+			errs = append(errs, fmt.Errorf("origins: %q is not an origin: write scheme://host:port and nothing after it", o))
 		}
 	}
-	if bad == nil {
-		return nil
-	}
-	return fmt.Errorf("%s", strings.Join(bad, "\n"))
+	return errors.Join(errs...)
 }
 
 // New puts the rules before next.

@@ -31,6 +31,7 @@ const (
 // driver makes no block, a database that another build has migrated.
 type Refusal struct{ Err error }
 
+// Error is the text of the error itself.
 func (r *Refusal) Error() string { return r.Err.Error() }
 
 // Unwrap gives the error itself.

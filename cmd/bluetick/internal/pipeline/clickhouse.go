@@ -28,6 +28,8 @@ type ClickHouse struct {
 	RatesTTLDays int `yaml:"rates_ttl_days"`
 	// Readers bounds what everybody but the administrator may take of the embedded engine, all together.
 	Readers embedded.Readers `yaml:"readers"`
+	// ReaderPassword is what readers of the embedded engine's port must present; empty lets all of them read.
+	ReaderPassword string `yaml:"reader_password"`
 }
 
 // A year and a month of counts lets this month be held against the same of last

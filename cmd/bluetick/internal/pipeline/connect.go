@@ -100,6 +100,6 @@ func openEngine(ctx context.Context, cfg *Config, root *dataroot.Root, log *slog
 	}
 	return embedded.Open(ctx, embedded.Config{
 		Dir: root.ClickHouse(), Library: library, AdminPassword: password,
-		Readers: cfg.ClickHouse.Readers, Log: log.With("component", "clickhouse"),
+		Readers: cfg.ClickHouse.Readers, ReaderPassword: cfg.ClickHouse.ReaderPassword, Log: log.With("component", "clickhouse"),
 	})
 }
