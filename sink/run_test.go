@@ -9,12 +9,14 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/kafkatest"
@@ -261,7 +263,7 @@ func total(t *testing.T, d Deps, name string) int {
 	for _, f := range families {
 		if f.GetName() == "bluetick_sink_"+name {
 			for _, m := range f.Metric {
-				n += m.Counter.GetValue()
+				n += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
 	}
@@ -277,6 +279,8 @@ func TestRetries(t *testing.T) {
 		"connection refused":  &net.OpError{Op: "dial", Err: errors.New("connection refused")},
 		"answer never came":   &net.OpError{Op: "read", Err: errors.New("connection reset by peer")},
 		"status of it unsure": exception(319),
+		"code of tomorrow":    exception(9999),
+		"words of nobody":     errors.New("the engine gave no connection"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			brokers, store := kafka(t), newMemory()
@@ -370,8 +374,13 @@ func TestClassify(t *testing.T) {
 		"no such column": {&ch.Exception{Code: 16}, clickhouse.ClassPermanent},
 		"wrong password": {&ch.Exception{Code: 516}, clickhouse.ClassPermanent},
 		"aborted":        {&ch.Exception{Code: 236}, clickhouse.ClassAmbiguous},
-		"bad block":      {errors.New("cannot convert"), clickhouse.ClassPermanent},
-		"refused":        {&refusal{errors.New("x")}, clickhouse.ClassPermanent},
+		"bad block":      {&clickhouse.Refusal{Err: errors.New("cannot convert")}, clickhouse.ClassPermanent},
+		"refused":        {&clickhouse.Refusal{Err: errors.New("x")}, clickhouse.ClassPermanent},
+		"no connection":  {&ch.Exception{Code: 203}, clickhouse.ClassRetryable},
+		"new code":       {&ch.Exception{Code: 9999}, clickhouse.ClassUnknown},
+		"no threads":     {errors.New("std::system_error: Resource temporarily unavailable"), clickhouse.ClassUnknown},
+		"no files":       {fmt.Errorf("open part: %w", syscall.EMFILE), clickhouse.ClassAmbiguous},
+		"broker is full": {kerr.UnknownServerError, clickhouse.ClassUnknown},
 		"pool empty":     {ch.ErrAcquireConnTimeout, clickhouse.ClassRetryable},
 		"bad gateway":    {&ch.HTTPError{StatusCode: 502, Err: errors.New("response body: <html>")}, clickhouse.ClassAmbiguous},
 		"too many":       {&ch.HTTPError{StatusCode: 429, Err: errors.New("response body: slow down")}, clickhouse.ClassAmbiguous},

@@ -33,9 +33,11 @@ type writer struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	client     *kgo.Client
-	partitions map[int32]*partition
-	batch      Batch
+	client *kgo.Client
+	// fetchFailures are the polls in a row that told of one.
+	fetchFailures int
+	partitions    map[int32]*partition
+	batch         Batch
 	// linger ends when the batch has to be inserted; nil while it is empty.
 	linger context.Context
 	// unlinger frees linger's timer.
@@ -109,18 +111,25 @@ func (w *writer) poll(ctx context.Context) (due bool, err error) {
 	}
 	defer cancel()
 	fetches := w.client.PollRecords(wait, maxPoll)
+	failed := false
 	for _, e := range fetches.Errors() {
 		if errors.Is(e.Err, context.DeadlineExceeded) || ctx.Err() != nil {
 			continue
 		}
 		// The client goes on by itself, but reports some of the errors it met on
 		// the way, such as a broker whose machine is gone.
-		if class := classify(e.Err); class != clickhouse.ClassPermanent {
-			w.metrics.errors.WithLabelValues(w.topic, string(class)).Inc()
-			w.log.Warn("fetch will be tried again", "partition", e.Partition, "err", e.Err, "class", class, "remedy", "check that Kafka answers")
-			continue
+		if classify(e.Err) == clickhouse.ClassPermanent {
+			return false, fetchError(e)
 		}
-		return false, fetchError(e)
+		if !failed {
+			failed = true
+			w.fetchFailures++
+		}
+		w.trouble(callFetch, w.fetchFailures, "fetch will be tried again", e.Err, "partition", e.Partition)
+	}
+	if !failed {
+		w.fetchFailures = 0
+		w.metrics.inARow.WithLabelValues(w.topic, callFetch).Set(0)
 	}
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		at := w.partitions[p.Partition]

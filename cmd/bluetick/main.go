@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/bluetick/bluetick/internal/terminal"
 )
 
 // cli is the command line.
@@ -69,7 +71,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	if err := k.Run(); err != nil {
 		if !errors.Is(err, errQuiet) {
-			fmt.Fprintln(os.Stderr, "bluetick:", err)
+			fmt.Fprintln(os.Stderr, "bluetick:", terminal.CleanLines(err.Error()))
 		}
 		os.Exit(exitCode(err))
 	}

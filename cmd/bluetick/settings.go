@@ -32,6 +32,9 @@ type settings struct {
 	ClickhouseDSN   string   `name:"clickhouse-dsn" help:"ClickHouse server to use instead of the embedded one, e.g. clickhouse://user:password@host:9000 or http://user:password@host:8123; its database is created if missing (default: bluetick)." env:"BLUETICK_CLICKHOUSE_DSN" placeholder:"DSN"`
 	ChdbLib         string   `help:"Path of libchdb, the embedded ClickHouse, if not where make puts it." env:"BLUETICK_CHDB_LIB" placeholder:"FILE"`
 
+	ClickhouseReaderPassword string   `name:"clickhouse-reader-password" help:"Password that readers of the embedded ClickHouse's port must give, as env:NAME or file:PATH (default: none)." env:"BLUETICK_CLICKHOUSE_READER_PASSWORD" placeholder:"SECRET"`
+	HTTPHosts                []string `name:"http-hosts" help:"Names, beside localhost and addresses, under which the ports for SQL and metrics answer." env:"BLUETICK_HTTP_HOSTS" placeholder:"NAME"`
+
 	StartTimeout time.Duration `help:"How long Kafka and ClickHouse may each take to answer at the start (default: 2m)." env:"BLUETICK_START_TIMEOUT" placeholder:"DURATION"`
 
 	LogLevel  string `help:"debug, info, warn or error (default: info)." env:"BLUETICK_LOG_LEVEL" placeholder:"LEVEL"`
@@ -65,6 +68,7 @@ func (s *settings) over() (pipeline.Config, error) {
 		{s.KafkaListen, &c.Kafka.Listen},
 		{s.ClickhouseDSN, &c.ClickHouse.DSN},
 		{s.ChdbLib, &c.ClickHouse.Library},
+		{s.ClickhouseReaderPassword, &c.ClickHouse.ReaderPassword},
 		{s.LogLevel, &c.Log.Level},
 		{s.LogFormat, &c.Log.Format},
 	} {
@@ -74,6 +78,9 @@ func (s *settings) over() (pipeline.Config, error) {
 	}
 	if len(s.KafkaBrokers) > 0 {
 		c.Kafka.Brokers = s.KafkaBrokers
+	}
+	if len(s.HTTPHosts) > 0 {
+		c.HTTP.Hosts = s.HTTPHosts
 	}
 	c.Kafka.AcceptLoss = c.Kafka.AcceptLoss || s.KafkaAcceptLoss
 	if s.StartTimeout != 0 {

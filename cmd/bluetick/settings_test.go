@@ -139,7 +139,7 @@ func TestCells(t *testing.T) {
 		"[6162 63]":           plain([]string{"ab", "c"}, "Array(FixedString(16))"),
 		`a\tb`:                plain("a\tb", "String"),
 	} {
-		if got := cell(v); got != want {
+		if got := newWriter(layout{format: "tsv"}, io.Discard, nil).cell(v); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -149,7 +149,7 @@ func TestCells(t *testing.T) {
 // its last row.
 func TestLargeResult(t *testing.T) {
 	var out bytes.Buffer
-	w := newWriter("table", &out, []string{"n", "x"})
+	w := newWriter(layout{format: "table"}, &out, []string{"n", "x"})
 	for range alignRows {
 		if err := w.row([]any{int64(7), "y"}); err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func TestLargeResult(t *testing.T) {
 
 func TestJSONWithoutNumbers(t *testing.T) {
 	var out bytes.Buffer
-	if err := newWriter("json", &out, []string{"a", "b"}).row([]any{math.NaN(), math.Inf(1)}); err != nil || out.String() != `{"a":null,"b":null}`+"\n" {
+	if err := newWriter(layout{format: "json"}, &out, []string{"a", "b"}).row([]any{math.NaN(), math.Inf(1)}); err != nil || out.String() != `{"a":null,"b":null}`+"\n" {
 		t.Errorf("%q, %v", &out, err)
 	}
 }

@@ -83,7 +83,7 @@ func TestImports(t *testing.T) {
 	}{
 		{
 			"github.com/twmb/franz-go/pkg/kgo",
-			[]string{"ingest", "internal/task", "sink", "cmd/bluetick/internal/pipeline", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/embedded/kafka"},
+			[]string{"ingest", "internal/task", "sink", "cmd/bluetick/internal/pipeline", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/kafkaerr", "internal/embedded/kafka"},
 			"Kafka lives at the rim; folds and decoders know nothing of it",
 		},
 		{

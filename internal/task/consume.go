@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/bluetick/bluetick/internal/kafkaerr"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -64,8 +65,7 @@ func fetchError(err error, where string, next int64) (fatal, retry error) {
 			"%s: the log no longer holds offset %d (%v): retention overtook the task, or the brokers lost records; put back a newer state folder from a backup, or rebuild (docs/runbook.md)", where, next, err)}, nil
 	}
 	err = fmt.Errorf("fetch %s at %d: %w", where, next, err)
-	var ke *kerr.Error
-	if errors.Is(err, kgo.ErrClientClosed) || errors.As(err, &ke) && !ke.Retriable {
+	if kafkaerr.Permanent(err) {
 		return err, nil
 	}
 	return nil, err

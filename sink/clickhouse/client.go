@@ -58,7 +58,7 @@ func (c *Client) insert(ctx context.Context, table string, columns []column, tok
 	defer func() { _ = batch.Close() }() // after Send it does nothing
 	for i, col := range columns {
 		if err := appendTo(batch.Column(i), col.values); err != nil {
-			return fmt.Errorf("column %s: %w", col.name, err)
+			return &Refusal{fmt.Errorf("column %s: %w", col.name, err)}
 		}
 	}
 	return batch.Send()

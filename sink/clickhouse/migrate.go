@@ -92,11 +92,11 @@ type MigrateConfig struct {
 // any point. It returns the names of the migrations it applied.
 func Migrate(ctx context.Context, cfg MigrateConfig) (applied []string, err error) {
 	if err := cfg.TTL.validate(); err != nil {
-		return nil, err
+		return nil, &Refusal{err}
 	}
 	all, err := Migrations(cfg.TTL)
 	if err != nil {
-		return nil, err
+		return nil, &Refusal{err}
 	}
 	if err := createDatabase(ctx, cfg.Options); err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func apply(ctx context.Context, conn driver.Conn, all []Migration, now time.Time
 		return nil, err
 	}
 	if err := agree(all, recorded); err != nil {
-		return nil, err
+		return nil, &Refusal{err}
 	}
 	var applied []string
 	for _, m := range all {

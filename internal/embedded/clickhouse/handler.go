@@ -49,6 +49,12 @@ func (e *Engine) serveQuery(w http.ResponseWriter, r *http.Request) {
 		out.fail(exc)
 		return
 	}
+	leave, exc := e.enter(w, r, q)
+	if exc != nil {
+		out.fail(exc)
+		return
+	}
+	defer leave()
 	ctx, cancel := e.lifetime(r.Context(), q)
 	defer cancel()
 	release, exc := e.slot(ctx, q)
@@ -110,24 +116,6 @@ func (e *Engine) lifetime(parent context.Context, q *request) (context.Context, 
 			timer.Stop()
 		}
 		cancel(nil)
-	}
-}
-
-// slot waits for the request's turn.
-func (e *Engine) slot(ctx context.Context, q *request) (release func(), exc *exception) {
-	slots := e.readerSlots
-	if q.admin {
-		slots = e.adminSlots
-	}
-	wait := time.NewTimer(e.limits.slotWait)
-	defer wait.Stop()
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, e.explain(ctx, context.Cause(ctx))
-	case <-wait.C:
-		return nil, raise(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries. Maximum: %d", cap(slots))
 	}
 }
 

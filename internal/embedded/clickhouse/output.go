@@ -124,6 +124,9 @@ func (o *output) fail(exc *exception) {
 	if o.q != nil {
 		h.Set("X-ClickHouse-Query-Id", o.q.id)
 	}
+	if exc.status() == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
 	o.w.WriteHeader(exc.status())
 	_, _ = io.WriteString(o.w, text+"\n")
 }

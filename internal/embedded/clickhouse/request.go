@@ -17,6 +17,8 @@ type request struct {
 	killMark string // log_comment of the running query: how we find it to kill it
 	admin    bool
 	readOnly bool // may not change anything: true of every reader, and of every GET
+	// traceless: the statement leaves the connection as it was, except for what the URL has set.
+	traceless bool
 
 	query    string // parameter query; the body is then its data or its continuation
 	database string
@@ -188,6 +190,8 @@ func (q *request) apply(p param) *exception {
 		q.params = append(q.params, param{name, p.value})
 	case !q.admin && !readerMaySet(p.name):
 		return readOnlyError(p.name)
+	case !q.admin && p.name == "max_threads":
+		q.settings = append(q.settings, param{p.name, atMostThreads(p.value)})
 	default:
 		q.settings = append(q.settings, p)
 	}

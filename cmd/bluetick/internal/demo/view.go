@@ -10,6 +10,7 @@ import (
 
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/internal/simulate"
+	"github.com/bluetick/bluetick/internal/terminal"
 )
 
 // snapshot is what the demo shows at one moment.
@@ -156,10 +157,10 @@ func (s *snapshot) screen(p places) string {
 		b.WriteString("  none yet\n")
 	}
 	for _, a := range s.alerts {
-		b.WriteString("  " + a.String() + "\n")
+		b.WriteString("  " + terminal.Clean(a.String()) + "\n")
 	}
 	if s.note != "" {
-		b.WriteString("  " + s.note + "\n")
+		b.WriteString("  " + terminal.Clean(s.note) + "\n")
 	}
 	b.WriteString("\n" + p.help())
 	return b.String()

@@ -10,6 +10,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/bluetick/bluetick/internal/config"
+	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 )
 
 // ClickHouse is where ClickHouse is: embedded on Listen, or the server of DSN.
@@ -25,6 +26,10 @@ type ClickHouse struct {
 	// with rolling rates.
 	PanesTTLDays int `yaml:"panes_ttl_days"`
 	RatesTTLDays int `yaml:"rates_ttl_days"`
+	// Readers bounds what everybody but the administrator may take of the embedded engine, all together.
+	Readers embedded.Readers `yaml:"readers"`
+	// ReaderPassword is what readers of the embedded engine's port must present; empty lets all of them read.
+	ReaderPassword string `yaml:"reader_password"`
 }
 
 // With a year and a month of counts this month can be compared with the same one
@@ -46,7 +51,7 @@ func defaultClickHouse() ClickHouse {
 func (c *ClickHouse) Embedded() bool { return c.DSN == "" }
 
 func (c *ClickHouse) validate() error {
-	errs := []error{validateListen(c.Listen)}
+	errs := []error{validateListen(c.Listen), config.Under("readers", c.Readers.Validate())}
 	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`).MatchString(c.Database) {
 		errs = append(errs, fmt.Errorf("database: %q is no plain identifier", c.Database))
 	}
@@ -95,6 +100,12 @@ func (c *ClickHouse) options() (*clickhouse.Options, error) {
 	return opts, config.Under("clickhouse", err)
 }
 
+// isHTTPPort says whether the native protocol met an HTTP server, whose answer
+// begins with an H.
+func isHTTPPort(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "unexpected packet [72]")
+}
+
 // Remedy adds to an error of ClickHouse what to do about it, if that is known.
 func Remedy(err error) error {
 	const unknownTable, unknownDatabase = 60, 81
@@ -102,7 +113,7 @@ func Remedy(err error) error {
 	switch {
 	case ok && (exception.Code == unknownTable || exception.Code == unknownDatabase):
 		return fmt.Errorf("%w (`bluetick migrate` makes the database and its tables)", err)
-	case err != nil && strings.Contains(err.Error(), "unexpected packet [72]"): // the H of an HTTP answer
+	case isHTTPPort(err):
 		return fmt.Errorf("%w (that is the HTTP port: say http:// in the DSN, or give the native port, usually 9000)", err)
 	default:
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/ingest"
+	"github.com/bluetick/bluetick/internal/browserguard"
 	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/obs"
 	"github.com/bluetick/bluetick/sink"
@@ -28,12 +29,14 @@ type Config struct {
 	Sources []ingest.Source `yaml:"sources"`
 	// Pepper is the secret under which contacts are pseudonymised. Empty: one is
 	// made and kept in the data folder. Changing it makes every contact a new one.
-	Pepper     string         `yaml:"pepper"`
-	Kafka      Kafka          `yaml:"kafka"`
-	ClickHouse ClickHouse     `yaml:"clickhouse"`
-	Sink       sink.Config    `yaml:"sink"`
-	Metrics    obs.Config     `yaml:"metrics"`
-	Alerts     alert.Settings `yaml:"alerts"`
+	Pepper     string      `yaml:"pepper"`
+	Kafka      Kafka       `yaml:"kafka"`
+	ClickHouse ClickHouse  `yaml:"clickhouse"`
+	Sink       sink.Config `yaml:"sink"`
+	Metrics    obs.Config  `yaml:"metrics"`
+	// HTTP is which names and web pages the ports for SQL and metrics answer to.
+	HTTP   browserguard.Config `yaml:"http"`
+	Alerts alert.Settings      `yaml:"alerts"`
 }
 
 // Default is the single-machine product on its usual ports.
@@ -88,6 +91,7 @@ func (c *Config) resolve(env func(string) string) error {
 	secrets := config.NewSecrets(env)
 	secrets.Resolve("pepper", &c.Pepper)
 	secrets.Resolve("clickhouse.dsn", &c.ClickHouse.DSN)
+	secrets.Resolve("clickhouse.reader_password", &c.ClickHouse.ReaderPassword)
 	for i := range c.Sources {
 		s := &c.Sources[i]
 		s.SetDefaults()
@@ -117,6 +121,7 @@ func (c *Config) validate() error {
 		config.Under("kafka", c.Kafka.validate()),
 		config.Under("clickhouse", c.ClickHouse.validate()),
 		config.Under("metrics", c.Metrics.Validate()),
+		config.Under("http", c.HTTP.Validate()),
 		config.Under("log", c.Log.Validate()),
 		ingest.ValidateSources(c.Sources, providers()),
 		config.Under("alerts", c.Alerts.Validate()),

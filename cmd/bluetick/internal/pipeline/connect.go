@@ -99,6 +99,7 @@ func openEngine(ctx context.Context, cfg *Config, root *dataroot.Root, log *slog
 		return nil, err
 	}
 	return embedded.Open(ctx, embedded.Config{
-		Dir: root.ClickHouse(), Library: library, AdminPassword: password, Log: log.With("component", "clickhouse"),
+		Dir: root.ClickHouse(), Library: library, AdminPassword: password,
+		Readers: cfg.ClickHouse.Readers, ReaderPassword: cfg.ClickHouse.ReaderPassword, Log: log.With("component", "clickhouse"),
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/app"
+	"github.com/bluetick/bluetick/internal/browserguard"
 	"github.com/bluetick/bluetick/internal/clock"
 	"github.com/bluetick/bluetick/internal/dataroot"
 	embeddedch "github.com/bluetick/bluetick/internal/embedded/clickhouse"
@@ -82,6 +83,7 @@ type Process struct {
 // New locks the data folder and serves metrics and health. cfg has been through
 // Finish.
 func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
+	app.RaiseFiles(log)
 	p := &Process{cfg: cfg, log: log, times: t, life: app.New(log), registry: obs.NewRegistry(), cache: pebble.NewCache(blockCacheBytes)}
 	p.life.OnStop("state cache", func(context.Context) error { p.cache.Unref(); return nil })
 	root, err := dataroot.Open(cfg.Data)
@@ -93,7 +95,7 @@ func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
 	if err := root.Room(startRoom); err != nil {
 		return nil, p.Fail(err)
 	}
-	if p.obs, err = obs.Listen(cfg.Metrics.Listen, p.registry, log); err != nil {
+	if p.obs, err = obs.Listen(cfg.Metrics.Listen, cfg.HTTP, p.registry, log); err != nil {
 		return nil, p.Fail(err)
 	}
 	p.life.OnStop("metrics server", p.obs.Stop)
@@ -244,7 +246,7 @@ func (p *Process) serveClickHouse(engine *embeddedch.Engine) error {
 		return errors.Join(err, listener.Close())
 	}
 	p.run.ClickHouse, p.run.AdminUser, p.run.AdminPassword = listener.Addr().String(), embeddedch.AdminUser, password
-	server := &http.Server{Handler: engine.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
+	server := browserguard.Server(p.cfg.HTTP, engine.Handler(), p.log)
 	p.life.Go("sql port", func(ctx context.Context) error {
 		var closing sync.WaitGroup
 		stop := context.AfterFunc(ctx, func() {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/bluetick/bluetick/internal/kafkaerr"
 	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
@@ -55,13 +55,12 @@ func kafkaAway(err error) bool {
 	if _, ok := errors.AsType[topics.Finding](err); ok {
 		return false
 	}
-	if answer, ok := errors.AsType[*kerr.Error](err); ok {
-		return answer.Retriable
-	}
-	return true
+	return !kafkaerr.Permanent(err)
 }
 
-func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.ClassPermanent }
+func clickhouseAway(err error) bool {
+	return sinkch.Classify(err) != sinkch.ClassPermanent && !isHTTPPort(err)
+}
 
 // ensureTopics waits for Kafka, creates what is missing and checks all. at is the
 // address of Kafka, for the error.
