@@ -1,6 +1,10 @@
 # bluetick. `make` prints this help; `make demo` and `make test` do all their own set-up.
 
 GO       ?= go
+# go.mod names the least Go that is safe to build with. A Go that is older fetches that one, once, as a module,
+# also where `go env` says GOTOOLCHAIN=local: every recipe and every tool that calls go inherits this.
+GOTOOLCHAIN := auto
+export GOTOOLCHAIN
 GO_FILES  = $(shell git ls-files -co --exclude-standard '*.go' 2>/dev/null | grep -v '\.pb\.go$$' || find . -name '*.go' -not -name '*.pb.go' -not -path '*/node_modules/*')
 DEMO_FOR ?=
 SEED     ?= 1
@@ -14,7 +18,7 @@ LIB      := $(NPM_DIR)/node_modules/.installed
 ENGINE_PKGS := ./internal/embedded/clickhouse ./internal/audit ./internal/e2e ./sink ./sink/clickhouse ./cmd/bluetick
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean run build lib prepare test test-fast test-race test-kafka check fmt fmt-check vet lint gen gen-check tidy-check golden fuzz soak bench bench-cmp up down clean
+.PHONY: help demo demo-clean run build lib prepare test test-fast test-race test-kafka check fmt fmt-check vet lint gen gen-check tidy-check golden vuln fuzz hostile soak bench bench-cmp up down clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -53,7 +57,7 @@ test-fast: lib ## every test, and every benchmark once
 	@echo "==> every benchmark once"
 	@out=$$($(GO) test -p 1 -run '^$$' -bench . -benchtime 1x ./... 2>&1) || { echo "$$out"; exit 1; }; echo "$$out" | grep '^Benchmark'
 
-RACE_PKGS := ./schemas/... ./ingest/... ./aggregate/... ./alert/... ./internal/task/... ./internal/store/... ./internal/app ./internal/clock ./internal/config ./internal/dataroot ./internal/obs ./internal/retry ./internal/topics ./internal/embedded/kafka ./internal/simulate ./sink ./cmd/bluetick/internal/...
+RACE_PKGS := ./schemas/... ./ingest/... ./aggregate/... ./alert/... ./internal/task/... ./internal/store/... ./internal/app ./internal/clock ./internal/config ./internal/dataroot ./internal/meter ./internal/obs ./internal/retry ./internal/topics ./internal/embedded/kafka ./internal/simulate ./sink ./cmd/bluetick/internal/...
 
 test-race: lib ## tests under the race detector, invariants on
 	@echo "==> race detector"
@@ -67,7 +71,7 @@ test-kafka: lib ## the Kafka tests again, against a real Apache Kafka from its p
 	  BLUETICK_TEST_KAFKA=apache $(GO) test -count=1 -timeout 10m -run TestServers ./internal/e2e; \
 	else echo "==> skipped: tests against Apache Kafka need java 17 and mvn"; fi
 
-check: fmt-check vet lint gen-check tidy-check ## formatting, vet, staticcheck, house rules, generated code
+check: fmt-check vet lint gen-check tidy-check vuln ## formatting, vet, staticcheck, house rules, generated code, advisories
 
 fmt: ## format all Go files
 	@$(GO) tool gofumpt -w $(GO_FILES)
@@ -99,6 +103,9 @@ tidy-check:
 	@echo "==> go.mod is tidy"
 	@$(GO) mod tidy -diff
 
+vuln: prepare ## known advisories that the code reaches, from the Go vulnerability database as a module
+	@GO="$(GO)" sh .ci/vuln
+
 golden: lib ## rewrite golden files and histories, then show what changed
 	@$(GO) test $$($(GO) list -test -f '{{.ForTest}} {{.Imports}}' ./... | grep internal/golden | cut -d' ' -f1 | sort -u) -update
 	@git diff --stat
@@ -107,6 +114,9 @@ fuzz: lib ## every fuzz target for FUZZTIME=30s
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | grep -v node_modules | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -d' ' -f2); do \
 	    echo "==> $$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
+
+hostile: lib ## attacks on the ports of the built binary: bad frames, foreign pages, hungry readers
+	@$(GO) test -count=1 -v -run 'TestHostile|TestNoKafkaPort' ./internal/e2e
 
 soak: lib ## the model checkers with many more histories (BLUETICK_RUNS=20000)
 	@BLUETICK_RUNS=$${BLUETICK_RUNS:-20000} $(GO) test -timeout 2h -count=1 -v -run 'TestToyFold|TestOnTheRuntime|TestProtocol' ./internal/task/tasktest ./aggregate/message ./alert

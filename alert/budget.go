@@ -65,7 +65,7 @@ func (b Budget) validate() error {
 // LogThreshold is log A. A test is updated at most once a minute and its mean
 // time between false alarms is at least A updates, so `tests` tests (series ×
 // ages × tiers) raise at most tests·updates/A false alarms in a time of that
-// many updates; A makes that the budget.
+// many updates. A is chosen so that this is the budget.
 func (b Budget) LogThreshold(tests int) float64 {
 	updates := b.Per.Minutes()
 	return math.Log(updates * float64(max(tests, 1)) / float64(b.Count))

@@ -14,7 +14,7 @@ import (
 //	s | digest of (rule, series)  → series
 //	q | digest of (rule, series)  → series put aside, without evidence
 //	o | position                  → transition whose notification is pending
-//	t | incident key              → one byte: somebody was told that it fires
+//	t | incident key              → one byte: its firing has been told
 //	m                             → meta
 const (
 	kindSeries  = 's'
@@ -151,7 +151,7 @@ type meta struct {
 	dClock schemas.Instant
 	// minute is the last whole minute of roll-up's complete_to, in seconds.
 	minute int64
-	// sources are the partitions of panes, as roll-up speaks for them. Their next
+	// sources are the partitions of panes, as roll-up reports them. Their next
 	// offsets are not kept, see hear.
 	sources task.Sources
 }
@@ -196,7 +196,7 @@ func decodeMeta(b []byte) (meta, error) {
 
 // hear takes in one Progress of roll-up. Its complete_to is the last `at` that
 // it closed, a function of the log alone, so the greater one is the newer: the
-// next offset would say no more, and the state has no room for it.
+// next offset would tell nothing more, and the state has no room for it.
 func (m *meta) hear(p schemas.Progress) error {
 	p.NextOffset = 0
 	_, err := m.sources.Hear(&p)

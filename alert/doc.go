@@ -7,14 +7,14 @@
 // should be raises on average at most its budget of false alarms ("1 per
 // account per 90d"), however many series it watches and however often it
 // looks. Every alarm is told to every receiver at least once, with the same
-// key each time, or leaves a dead letter; one that is older than its news is
+// key each time, or leaves a dead letter; one that is too old to be news is
 // recorded and not told.
 //
 // # How
 //
 // Each minute's cohort of a series is judged once at each of the rule's ages
-// (fold.go), by a sequential test per age and tier (statistic.go). What the tests say
-// moves one incident per (rule, series): inactive → firing → resolved
+// (fold.go), by a sequential test per age and tier (statistic.go). The results of
+// the tests move one incident per (rule, series): inactive → firing → resolved
 // (incident.go). Each transition is an absolute, versioned row in `alerts`.
 //
 // # Order of effects
@@ -41,8 +41,8 @@
 //     dead letter, set aside with a reason on its row, or overtaken by the next
 //     of its incident at the same record.
 //   - N4 rows of one incident with equal versions are equal.
-//   - N5 the end of an incident is told only if it was told, or tried, that it
-//     fires.
+//   - N5 the end of an incident is told only if its firing was told, or at least
+//     tried.
 //   - N6 which series are watched is a function of the log and the configuration
 //     alone, and an account that holds no more than its share of the places loses
 //     none to another (places.go).

@@ -13,8 +13,8 @@ import (
 )
 
 // forgetAfter is how long, in seconds, a series is remembered after its last
-// cohort: longer than a row of rates can be read (6 days), so that no repeated
-// row is taken for a new one.
+// cohort: longer than a row of rates can be read (6 days), so that a repeated
+// row is never taken for a new one.
 const forgetAfter = 8 * 24 * 3600
 
 // activeFor is how long after its last cohort, in seconds, a series counts in
@@ -126,9 +126,9 @@ func (f *fold) Apply(r task.Record) error {
 	return nil
 }
 
-// rate puts a minute's cohort to the tests of every rule that watches its
-// series at its age. Other windows overlap, and a test fed with the same
-// messages again and again alarms on any day.
+// rate puts a minute's cohort to the tests of every rule that watches its series
+// at its age. Rows of other windows are left out: those overlap, and a test fed
+// with the same messages again and again alarms every day.
 func (f *fold) rate(rate *schemas.Rate, offset int64) error {
 	if rate.Window != 60 {
 		return nil
@@ -272,7 +272,7 @@ func (f *fold) pass(s *series, to, offset int64) {
 	}
 }
 
-// turn records a transition: row says which test it is about, the state of that
+// turn records a transition: row names the test it is about, the state of that
 // test gives the numbers.
 func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transition, at, offset int64) {
 	openedAt := next.OpenedAt
@@ -286,7 +286,7 @@ func (f *fold) turn(s *series, next Incident, reason Reason, row schemas.Transit
 		row.Notified, row.Version = true, row.Version+1
 	}
 	if t := s.test(Age(row.Age), row.Severity); t != nil {
-		// A reset statistic is −Inf; JSON and the reader are better off with 0.
+		// A reset statistic is −Inf, which JSON cannot hold: 0 stands for it.
 		row.N, row.K, row.Since, row.Statistic = t.stat.n, t.stat.k, t.stat.since, max(t.stat.Level(), 0)
 	}
 	if reason == ReasonRecovered {
@@ -320,7 +320,7 @@ func (f *fold) countFiring(rule string) {
 	f.meters.setFiring(rule, n)
 }
 
-// sweep takes idle series out of the threshold and forgets the long gone.
+// sweep takes idle series out of the threshold and forgets those long gone.
 func (f *fold) sweep(minute int64) {
 	for id, s := range f.series {
 		idle := minute - s.lastAt()
@@ -363,7 +363,7 @@ func (f *fold) CompleteTo(schemas.Instant) schemas.Instant {
 // offsets are not known.
 func (f *fold) Sources() []task.SourceStatus { return f.sources.Status() }
 
-// DClock is the running maximum of the rates' own.
+// DClock is the running maximum of the D-clocks of the rates.
 func (f *fold) DClock() schemas.Instant { return f.dClock }
 
 // Save writes the series that changed, the pending notifications and the meta.

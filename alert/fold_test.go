@@ -157,8 +157,8 @@ func TestLimitOfSeries(t *testing.T) {
 			t.Errorf("%s is %v (there: %v), want %v", name, got, ok, want)
 		}
 	}
-	// The fold of a second partition counts into the same series, but for its own
-	// incidents; the first one's close leaves them there.
+	// The fold of a second partition counts into the same series, except for its
+	// own incidents; the first one's close leaves them there.
 	if _, err := NewFold(c, deps)(task.Source{Epoch: testEpoch, Partition: 1, Metrics: second}, w.st); err != nil {
 		t.Error(err)
 	}
@@ -281,8 +281,8 @@ func TestCatchingUpSeesEveryMinute(t *testing.T) {
 	}
 }
 
-// A jump of the watermark over a reminder and the end leaves one row of that
-// offset, the end.
+// When the watermark jumps over both a reminder and the end, one row of that
+// offset is left: the end.
 func TestOneRowPerIncidentAndOffset(t *testing.T) {
 	w := newWorld(t, onlyOptOut(t))
 	at := midnight + 36000
@@ -311,7 +311,7 @@ func TestOneRowPerIncidentAndOffset(t *testing.T) {
 }
 
 // The number of sources is fixed by the first word: another one is rejected and
-// says what to do, as the roll-up does with the same text.
+// tells what to do, as the roll-up does with the same text.
 func TestAnotherNumberOfSourcesIsRejected(t *testing.T) {
 	for _, now := range []int32{1, 3} {
 		w := newWorld(t, defaults(t))

@@ -70,7 +70,7 @@ func storedTransition() schemas.Transition {
 
 // The bytes of the state are a promise to the build that comes after: it opens
 // what this one has written. Where this file must change, Logic changes with it,
-// and docs/runbook.md says what becomes of the old states.
+// and docs/runbook.md explains what becomes of the old states.
 func TestStateBytesGolden(t *testing.T) {
 	w := newWorld(t, Config{}) // no rules, so that none is bound to the series
 	open := func() *fold {
@@ -102,7 +102,7 @@ func TestStateBytesGolden(t *testing.T) {
 	was := dump(t, w.st)
 	golden.Assert(t, "testdata/state.golden", was)
 
-	// What stands there opens, and is written again as it was.
+	// The stored state opens, and is written again as it was.
 	f = open()
 	for id := range f.series {
 		f.dirty[id] = struct{}{}

@@ -6,7 +6,7 @@ import "github.com/bluetick/bluetick/schemas"
 // nothing happened worth a row.
 type Reason string
 
-// The reasons of transitions. The last three stand on rows that nobody is told.
+// The reasons of transitions. The last three are of rows that nobody is told of.
 const (
 	ReasonNone        Reason = ""
 	ReasonOpened      Reason = "opened"
@@ -55,8 +55,8 @@ type Incident struct {
 // Firing reports whether the incident is open.
 func (in Incident) Firing() bool { return in.Severity != "" }
 
-// Observation is what an incident is shown: a cohort that was consumed (Alarm
-// is the greatest severity whose test stands at its threshold, or none), or a
+// Observation is what an incident is shown: a cohort that was consumed (Alarm is
+// the greatest severity whose test has reached its threshold, or none), or a
 // Minute of roll-up's complete_to that passed.
 type Observation struct {
 	At     int64
@@ -82,7 +82,7 @@ func (in Incident) Next(ob Observation) (Incident, Reason) {
 	}
 	if !in.Firing() || ob.At <= in.ChangedAt {
 		// A flush may bring the cohorts of several minutes before the minutes
-		// themselves: what was decided on a later `at` stands.
+		// themselves: what was decided on a later `at` remains.
 		return in, ReasonNone
 	}
 	in.Good++

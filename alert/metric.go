@@ -39,8 +39,8 @@ func (m metric) denominatorSQL() string {
 	return "sum(" + of + ") - sum(" + less + ")"
 }
 
-// metricOf is the metric of that name, if a rule can judge it: only what has
-// words can be told to people.
+// metricOf is the metric of that name, if a rule can judge it: a metric without
+// words could not be told to people.
 func metricOf(name string) (metric, bool) {
 	numerator := map[string]string{
 		MetricDelivery: "were delivered", MetricEligibleDelivery: "were delivered", MetricOpen: "were opened",
@@ -68,9 +68,9 @@ func baseWords(b schemas.Base) string {
 	return "messages"
 }
 
-// counts are the trials and hits of a cohort. ok is false if the cohort says
-// nothing (no trials) or cannot be (negative). At a young age an opt-out may be
-// known before its message's receipt: hits never exceed the trials.
+// counts are the trials and hits of a cohort. ok is false if the cohort tells
+// nothing (no trials) or is impossible (negative). At a young age an opt-out may
+// be known before the delivery of its message, so hits are cut to the trials.
 func (m metric) counts(t *schemas.Totals) (n, k int64, ok bool) {
 	n, k = m.Base.Of(t), t.Outcomes[m.Numerator]
 	if n <= 0 || k < 0 {

@@ -11,17 +11,17 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// incidentKey names an incident the same in every run and epoch.
+// incidentKey gives an incident the same name in every run and epoch.
 func incidentKey(t *schemas.Transition) schemas.Key {
 	return schemas.DigestKey("incident", t.Rule, t.Series.Account, string(t.Series.Grouping), t.Series.Key().String(), fmt.Sprint(t.OpenedAt))
 }
 
-// notificationKey names one notification of an incident the same in every run.
+// notificationKey gives one notification of an incident the same name in every run.
 func notificationKey(t *schemas.Transition) schemas.Key {
 	return schemas.DigestKey("notification", incidentKey(t).String(), string(t.State), string(t.Severity), fmt.Sprint(t.At))
 }
 
-// maxChildren are spelled out in a message; the rest is a number.
+// maxChildren are listed in a message; of the rest it gives the number.
 const maxChildren = 10
 
 // message puts a transition into words. children are the incidents under it.
@@ -151,7 +151,7 @@ func query(t *schemas.Transition) string {
 }
 
 // quote writes a ClickHouse string literal. Campaign names are free text: every
-// byte that could end the literal, a line or a terminal's patience is escaped.
+// byte that could end the literal or a line, or upset a terminal, is escaped.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('\'')

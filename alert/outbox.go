@@ -11,8 +11,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// entry is one transition on its way: emitted, then notified, then gone. One
-// that nobody is to be told (Notified from the start) is gone once emitted.
+// entry is one transition on its way: emitted, then notified, then gone. One that
+// nobody is to be told of (Notified from the start) is gone once emitted.
 type entry struct {
 	row     schemas.Transition
 	emitted bool
@@ -42,7 +42,7 @@ func (f *fold) Dirty() int {
 }
 
 // Drain emits every transition in the order decided, each with the version of
-// the record that decided it: that stays true however late it is emitted.
+// the record that decided it: that holds however late it is emitted.
 func (f *fold) Drain(int64) []task.Row {
 	var rows []task.Row
 	kept := f.outbox[:0]
@@ -67,8 +67,8 @@ func alertRow(t *schemas.Transition) task.Row {
 	}
 }
 
-// maxPerAct bounds how long the partition stands still for notifications, and
-// so does the time that one may take: none begins after that. A receiver that
+// maxPerAct bounds how long the partition stands still for notifications. So
+// does the time that one may take: none begins after that. A receiver that
 // was given up ends the round as well: it has used its time, and the next
 // incident would wait as long again. What is left waits for the next flush, at
 // the latest that of the next checkpoint.

@@ -30,8 +30,8 @@ type share struct {
 
 func newPlaces(limit int) places { return places{limit: limit, of: map[string]*share{}} }
 
-// takesPlace tells the series that are bounded. An account has one of its own
-// per rule, and it is the last one to go blind on.
+// takesPlace reports whether a series is bounded. That of a whole account is not:
+// there is one per rule, and it is the last that should go unwatched.
 func (a seriesID) takesPlace() bool { return a.of.Grouping != schemas.GroupAccount }
 
 func (p *places) enter(s *series) {
@@ -73,10 +73,10 @@ func (p *places) wait(s *series) {
 
 // leaver is the series that gives way to a further one of the account, nil if
 // none does. An account with more places gives one up, the largest first, until
-// both have as many; within it the one goes that saw no cohort for longest. An
-// account that has its share changes only series of its own that have been idle
-// for a day. So an account that holds no more than its share loses nothing to
-// the others, however many series they have.
+// both have as many; of its series, the one without a cohort for longest goes. An
+// account that has its share can only replace series of its own that have been
+// idle for a day. So an account that holds no more than its share loses nothing
+// to the others, however many series they have.
 func (p *places) leaver(account string) *series {
 	own := 0
 	if of := p.of[account]; of != nil {
@@ -114,8 +114,8 @@ func (p *places) larger(size int) []string {
 	return names
 }
 
-// queue is a heap of series by how long they saw no cohort, as far as it knows:
-// queuedAt is what lastAt was when that was last looked at, never later.
+// queue is a heap of series, the longest without a cohort first. It goes by
+// queuedAt: what lastAt was when the queue last looked, so never later than it.
 type queue []*series
 
 func (q queue) Len() int { return len(q) }
@@ -165,9 +165,9 @@ func (q *queue) longestIdle() *series {
 	return nil
 }
 
-// admit makes the state of a series of which a cohort came at an age. nil: its
-// cohort is not to be judged, because no place is free for it or because it has
-// been judged before the series was put aside.
+// admit makes the state of a series for a cohort that came at an age. nil means
+// that the cohort is not to be judged: no place is free, or it was judged before
+// the series was put aside.
 func (f *fold) admit(id seriesID, p *plan, age Age, at int64) (*series, error) {
 	var leaver *series
 	if id.takesPlace() && f.places.taken >= f.places.limit {
@@ -202,8 +202,8 @@ func (f *fold) admit(id seriesID, p *plan, age Age, at int64) (*series, error) {
 	return s, nil
 }
 
-// putAside ends the watch of a series. What keeps a repeated row from being
-// judged twice stays in the store, and nothing of it in memory.
+// putAside stops watching a series. What keeps a repeated row from being judged
+// twice stays in the store; nothing of the series stays in memory.
 func (f *fold) putAside(s *series) {
 	f.idle(s)
 	f.places.leave(s)
@@ -214,8 +214,8 @@ func (f *fold) putAside(s *series) {
 	f.meters.putAside.Inc()
 }
 
-// withoutEvidence is what is kept of a series put aside: what of it has been
-// judged, and what was part of an incident that has ended.
+// withoutEvidence is what is kept of a series put aside: which cohorts have been
+// judged, and which were part of an incident that has ended.
 func (s *series) withoutEvidence() *series {
 	kept := &series{seriesID: s.seriesID, settledTo: s.settledTo, settledSeverity: s.settledSeverity}
 	for i := range s.ages {
@@ -251,7 +251,7 @@ func (f *fold) forgetAside(minute int64) error {
 	return nil
 }
 
-// refuse tells of the limit once an hour of event time and counts every cohort.
+// refuse counts every cohort refused, and logs the limit once an hour of event time.
 func (f *fold) refuse(account string) {
 	f.meters.refusedSeries.Inc()
 	if f.full {

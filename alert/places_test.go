@@ -87,7 +87,7 @@ func TestOneAccountsNamesBlindNobody(t *testing.T) {
 }
 
 // Who gives way when every place is taken. The holders are written as
-// account/campaign@last cohort, `!` fires, `-` is idle for a day.
+// account/campaign@last cohort; `!` means firing, `-` idle for a day.
 func TestWhoGivesWay(t *testing.T) {
 	for _, c := range []struct {
 		name, holders, newcomer, want string
@@ -338,8 +338,8 @@ func crowd(r *rand.Rand, w *world, steps int) {
 	w.progress(at + 10*86400)
 }
 
-// The runtime's model checker with more series than places: who is watched is a
-// matter of the log, whatever crashes and restarts there were.
+// The runtime's model checker with more series than places: who is watched
+// depends on the log alone, whatever crashes and restarts there were.
 func TestProtocolWithMoreSeriesThanPlaces(t *testing.T) {
 	cfg := defaults(t)
 	cfg.MaxSeries = 3
@@ -362,8 +362,8 @@ func TestProtocolWithMoreSeriesThanPlaces(t *testing.T) {
 	})
 }
 
-// A state that was closed and opened again after any record is the state that
-// was not.
+// A state that was closed and opened again after any record equals one that was
+// not.
 func TestRestartChoosesTheSame(t *testing.T) {
 	cfg := defaults(t)
 	cfg.MaxSeries = 3

@@ -214,10 +214,10 @@ func (t Tier) fits(r *Rule, b *schemas.Benchmark) bool {
 }
 
 // reference finds the benchmark a tier is held against in a series of the
-// channel; nil if there is none. A row of the channel itself goes before one
-// for every channel. A series over all channels (no channel) takes, where no
-// row is for every channel, the most lenient of the channels' rows: if every
-// channel keeps to its own, their mixture keeps to that one.
+// channel; nil if there is none. A row of the channel itself goes before one for
+// every channel. Where no row is for every channel, a series over all channels
+// takes the most lenient of the channels' rows: if every channel keeps to its
+// own, their mixture keeps to that one.
 func reference(rows []schemas.Benchmark, r *Rule, t Tier, channel schemas.Channel) *schemas.Benchmark {
 	var found *schemas.Benchmark
 	for i := range rows {

@@ -83,7 +83,7 @@ func (a seriesID) compare(b seriesID) int {
 // series is the state of one (rule, series). Owned by the fold's goroutine.
 type series struct {
 	seriesID
-	// active: it consumed a cohort within the last day; counted in the
+	// active: it consumed a cohort within the last day, and so counts in the
 	// account's threshold.
 	active   bool
 	incident Incident
@@ -124,7 +124,7 @@ type cohort struct{ at, n, k int64 }
 type testState struct {
 	severity schemas.Severity
 	p0       float64
-	// alarmed: the statistic has stood at its threshold in this incident.
+	// alarmed: the statistic has reached its threshold in this incident.
 	alarmed bool
 	stat    Statistic
 }
@@ -184,7 +184,7 @@ func (s *series) test(age Age, severity schemas.Severity) *testState {
 }
 
 // consume feeds one cohort to the tests of its age and returns the most severe
-// that stands at the threshold, or nil.
+// that has reached its threshold, or nil.
 func (s *series) consume(a *ageState, wrong Side, c cohort, logA float64) *testState {
 	a.lastAt = c.at
 	a.pool = append(trim(a.pool, c.at), c)
@@ -231,9 +231,9 @@ func (a *ageState) pooled(at int64) (n, k int64) {
 
 // look reports whether, at the minute `at`, the pooled cohorts of every age with
 // an alarmed test lie on the good side of its reference, and remembers where
-// they do not. An age that saw no cohort for a day has no say as long as another
-// has: a burst judged bad at 30 minutes can be cleared at 24 hours. Without any
-// alarmed test (the references changed) there is nothing left to be wrong.
+// they do not. An age that saw no cohort for a day is left out as long as another
+// saw one: a burst judged bad at 30 minutes can be cleared at 24 hours. Without
+// any alarmed test (the references changed) there is nothing left to be wrong.
 func (s *series) look(wrong Side, at int64) (good bool) {
 	alarmed, judged := false, false
 	good = true
@@ -258,7 +258,7 @@ func (s *series) look(wrong Side, at int64) (good bool) {
 	return good && (judged || !alarmed)
 }
 
-// cleared is the test that an incident which recovered at `at` is told by: the
+// cleared is the test whose numbers tell that an incident recovered at `at`: the
 // most severe alarmed one that still had cohorts to judge.
 func (s *series) cleared(at int64) (age Age, severity schemas.Severity, ok bool) {
 	for i := range s.ages {

@@ -30,7 +30,7 @@ func DefaultSettings() Settings {
 }
 
 // Validate reports every mistake in what every role reads, by its key. Rules and
-// budget are the alert stage's alone: Config tells of them.
+// budget concern the alert stage alone: Config reports theirs.
 func (s *Settings) Validate() error {
 	var errs []error
 	if s.MaxSeries < 0 {

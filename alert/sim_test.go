@@ -33,7 +33,7 @@ func gap(rng *rand.Rand, p float64) int64 {
 const (
 	simBaseline = 0.005
 	simMessages = 20_000
-	// simTests: a campaign under opt-out-swell is put to three ages of two tiers.
+	// simTests: a campaign under opt-out-swell is tested at three ages, in two tiers each.
 	simTests = 6
 )
 

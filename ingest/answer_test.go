@@ -178,7 +178,8 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestSlowBody: a client that stops in mid-body is told so and let go.
+// TestSlowBody: a client that stops in the middle of a body is told so and
+// disconnected.
 func TestSlowBody(t *testing.T) {
 	c := testConfig()
 	c.ReadTimeout = 200 * time.Millisecond
@@ -197,8 +198,7 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// TestClientGone: a client that leaves does not stop what it has sent from
-// being kept.
+// TestClientGone: what a client has sent is kept even if the client leaves.
 func TestClientGone(t *testing.T) {
 	p := newFakeProducer()
 	d := open(t, testConfig(), p)
@@ -224,7 +224,7 @@ func TestClientGone(t *testing.T) {
 	if err := d.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The metrics have left with the door; what they count can still be read.
+	// The metrics are unregistered with the door; their values can still be read.
 	counted := prometheus.NewRegistry()
 	counted.MustRegister(d.metrics.events)
 	if n := counter(t, counted, "bluetick_ingest_events_total"); n != 1 {
@@ -245,8 +245,7 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
-// TestStopDrains: requests in flight end as if nothing were, new ones find
-// nobody.
+// TestStopDrains: requests in flight end as usual, new ones are refused.
 func TestStopDrains(t *testing.T) {
 	p := newFakeProducer()
 	d := open(t, testConfig(), p)
@@ -277,7 +276,7 @@ func TestStopDrains(t *testing.T) {
 	}
 }
 
-// TestStopGivesUp: what does not end in time is cut.
+// TestStopGivesUp: what does not end in time is cut off.
 func TestStopGivesUp(t *testing.T) {
 	p := newFakeProducer()
 	c := testConfig()

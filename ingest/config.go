@@ -14,8 +14,8 @@ import (
 )
 
 // Config is how the door is set up. Secrets are the secrets themselves; nothing
-// here is ever logged. What has a key is the section `ingest` of the operator's
-// file; sources and pepper have sections of their own there.
+// here is ever logged. The fields with a key are the section `ingest` of the
+// operator's file; sources and pepper have sections of their own there.
 type Config struct {
 	// Listen is the address, host:port.
 	Listen string `yaml:"listen"`
@@ -56,8 +56,8 @@ type Source struct {
 	// nor k=v pairs is the campaign if it matches; see
 	// provider.CompileCampaignPattern.
 	CampaignPattern string `yaml:"campaign_pattern"`
-	// MaxEventAge is how old an event may be when it arrives; older ones are
-	// refused by name.
+	// MaxEventAge is how old an event may be when it arrives; older ones become
+	// dead letters.
 	MaxEventAge time.Duration `yaml:"max_event_age"`
 }
 

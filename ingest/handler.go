@@ -93,7 +93,7 @@ func (s *Server) answerWith(w http.ResponseWriter, source string, reason Reason,
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(reply.Status)
-	// The client is gone if this fails, and nobody else wants to know.
+	// If this fails the client is gone, and nobody else needs to know.
 	_, _ = io.WriteString(w, reply.Text)
 }
 
@@ -140,7 +140,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	s.values.cap(req.ReceivedAt, result.Events, src.exceeded)
 	records := recordsOf(&result, now, src.name)
 	if s.config.KeepRaw {
-		// kgo can hold on to the value beyond an answer of 503.
+		// kgo may still hold the value after we have answered 503.
 		records = append(records, Record{
 			Topic: schemas.TopicRaw, Schema: schemaRaw, Key: []byte(src.name),
 			Value: bytes.Clone(req.Body), Provider: src.provider, At: now,
@@ -152,7 +152,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	return Accepted, result.Reply
 }
 
-// read fills buf with the body, or says why not.
+// read fills buf with the body, or returns why not.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) Reason {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return EncodingUnknown

@@ -152,8 +152,9 @@ func TestKafkaRefuses(t *testing.T) {
 	}
 }
 
-// TestKafkaHangs: a broker that answers nothing is 503 after the handler's own
-// time, nothing stays in memory, and service resumes without a restart.
+// TestKafkaHangs: while the broker does not answer, requests get 503 after the
+// handler's own time and nothing stays in memory; service resumes without a
+// restart.
 func TestKafkaHangs(t *testing.T) {
 	k := cluster(t)
 	const timeout = 400 * time.Millisecond

@@ -22,7 +22,7 @@ type metrics struct {
 	inFlight  prometheus.Gauge
 }
 
-// newMetrics registers the door's metrics in a scope that leaves with the Server.
+// newMetrics registers the door's metrics in a scope that is closed with the Server.
 func newMetrics(scope *meter.Scope) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return meter.Register(scope, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bluetick", Subsystem: "ingest", Name: name, Help: help}, labels))

@@ -13,8 +13,8 @@ import (
 )
 
 // postal is the smallest provider that is unlike Meta: it signs its URL, reports
-// followed links by GET, wants a redirect for an answer, gives no time but an id
-// of each event, and has no handshake.
+// followed links by GET, asks for a redirect as the answer, gives an id for each
+// event but no time, and has no handshake.
 type postal struct{ dialect provider.Dialect }
 
 func newPostal() *postal {

@@ -50,7 +50,7 @@ type Kafka struct {
 	timeout time.Duration
 }
 
-// NewKafka connects with opts, which say where Kafka is and how to log; how to
+// NewKafka connects with opts, which hold where Kafka is and how to log; how to
 // produce is decided here. timeout is Config.ProduceTimeout.
 //
 // A record that is not acknowledged within timeout is given up even if it may
@@ -99,9 +99,9 @@ func (k *Kafka) Produce(ctx context.Context, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	// Not ctx, and not cancelled when this returns early: kgo gives up all that
-	// waits for a partition, other requests' records too, with the context of the
-	// first.
+	// Not ctx, and not cancelled when this returns early: when the context of the
+	// first record that waits for a partition ends, kgo gives up all that wait for
+	// it, other requests' records too.
 	recordsCtx, release := context.WithTimeout(context.Background(), k.timeout)
 	var unanswered, failed atomic.Int64
 	unanswered.Store(int64(len(records)))

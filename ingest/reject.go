@@ -6,8 +6,8 @@ import "net/http"
 // and as a metric's label.
 type Reason uint8
 
-// The reasons. Only those answered with 503 and 408 are mended by sending the
-// same again.
+// The reasons. Only after an answer of 503 or 408 can sending the same again
+// succeed.
 const (
 	Accepted         Reason = iota // every record is acknowledged
 	Subscribed                     // the handshake's token was right

@@ -21,7 +21,7 @@ const (
 	postalClick = "account=7&parcel=parcel-0001&event=e-1&link=first&phone=" + testPhone
 )
 
-// withPostal is a door with a source of Meta's and one of postal's.
+// withPostal is a door with a Meta source and a postal source.
 func withPostal() Config {
 	c := testConfig()
 	c.Sources = append(c.Sources, Source{Name: "links", Provider: "postal", Secrets: []string{testStamp}, MaxEventAge: DefaultMaxEventAge})
@@ -35,7 +35,7 @@ func (d *door) follow(query string) string {
 }
 
 // TestSecondProvider: a provider that signs its URL and answers a GET with a
-// redirect stands beside Meta, down to the records in Kafka.
+// redirect works beside Meta, down to the records in Kafka.
 func TestSecondProvider(t *testing.T) {
 	brokers := kafkatest.Brokers(t)
 	kafkatest.Topics(t, brokers, 4)
@@ -124,8 +124,8 @@ func TestReplyAwaitsKafka(t *testing.T) {
 	}
 }
 
-// TestPostalKeepsTheContract: the tests that hold every provider hold one that is
-// unlike Meta.
+// TestPostalKeepsTheContract: a provider unlike Meta passes the tests that every
+// provider must pass.
 func TestPostalKeepsTheContract(t *testing.T) {
 	e := providertest.Open(t, newPostal(), provider.Settings{Secrets: []string{testStamp}})
 	in := providertest.Input(t)

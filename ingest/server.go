@@ -27,7 +27,7 @@ type Producer interface {
 // Deps are what the door needs of others.
 type Deps struct {
 	Log *slog.Logger
-	// Now is received_at's clock.
+	// Now is the clock of received_at.
 	Now      func() time.Time
 	Producer Producer
 	// Providers are those a source can name.
@@ -36,8 +36,8 @@ type Deps struct {
 	Registerer prometheus.Registerer
 }
 
-// Server answers webhooks. Its fields are immutable after New unless they say
-// otherwise.
+// Server answers webhooks. Its fields are immutable after New unless their comments
+// say otherwise.
 type Server struct {
 	config  Config
 	log     *slog.Logger
@@ -112,7 +112,7 @@ func New(c Config, deps Deps) (*Server, error) {
 	return s, nil
 }
 
-// source makes c ready, which Validate has found right.
+// source makes c ready for use; Validate has checked it.
 func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOutWords) (*source, error) {
 	pattern, err := provider.CompileCampaignPattern(c.CampaignPattern)
 	if err != nil {
@@ -161,10 +161,9 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 // Failed receives the error that ended serving, unless Stop did.
 func (s *Server) Failed() <-chan error { return s.failed }
 
-// Stop takes no more requests, lets those in flight end, and waits for them
-// until ctx ends. Then their connections are cut, and their providers will send
-// again. The Producer must outlive it. Without Start it only takes the metrics
-// away.
+// Stop takes no more requests, lets those in flight end, and waits for them until
+// ctx ends. Then their connections are cut, and their providers will send again.
+// The Producer must outlive it. Without Start it only unregisters the metrics.
 func (s *Server) Stop(ctx context.Context) error {
 	defer s.scope.Close()
 	if s.listener == nil {

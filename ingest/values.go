@@ -69,7 +69,7 @@ var coarsened = [...]dimension{segment, template, variant, campaign}
 // than its share brings nothing new.
 const maxHashes = 5_000_000
 
-// exceeded is told of an event with something beyond a limit, with the lock
+// exceeded is called for an event with something beyond a limit, with the lock
 // held. first is true for the account's first of the dimension that day.
 type exceeded func(account string, d dimension, limit int, first bool)
 
@@ -98,7 +98,7 @@ type hashes map[uint64]struct{}
 // seen is what one account has used.
 type seen struct {
 	today, before [dimensions]hashes
-	// fresh are how many of today were not used the day before.
+	// fresh is how many of today's values were not used the day before.
 	fresh  [dimensions]int
 	warned [dimensions]bool
 }
@@ -116,9 +116,9 @@ func newValues(limits ValueLimits) *values {
 	return v
 }
 
-// cap replaces what is beyond the limits in the events of one body, and makes
-// ids of the content anew: the event itself says "(other)". An id of the
-// provider's own stays.
+// cap replaces what is beyond the limits in the events of one body, and then
+// makes the ids that come from the content anew, since the event now says
+// "(other)". The provider's own ids stay.
 func (v *values) cap(at schemas.Instant, events []schemas.Event, tell exceeded) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -146,9 +146,9 @@ func (v *values) cap(at schemas.Instant, events []schemas.Event, tell exceeded) 
 	}
 }
 
-// turn begins a day. One that is a little back, as bodies around midnight may
-// be, counts as the present one; a clock that was set back by more begins anew
-// without forgetting.
+// turn begins a day. A day slightly in the past, as with bodies around midnight,
+// counts as the present one; a clock that was set back by more begins anew without
+// forgetting.
 func (v *values) turn(day int64) {
 	switch {
 	case day == v.mu.day || day == v.mu.day-1:
@@ -187,7 +187,7 @@ const (
 	markTuples = "other.tuples."
 )
 
-// judge replaces what is too much; nil: nothing is.
+// judge replaces what is too much; nil if nothing is.
 func (v *values) judge(account string, d *schemas.Dimensions, tell exceeded) *changes {
 	s := v.account(account)
 	var c *changes

@@ -22,7 +22,7 @@ func named(account string, campaigns ...string) []schemas.Event {
 	return events
 }
 
-// flood are n events with a campaign each that was never there.
+// flood is n events, each with a campaign that was never there before.
 func flood(account string, from, n int) []schemas.Event {
 	names := make([]string, n)
 	for i := range names {
@@ -39,9 +39,9 @@ func campaignsOf(events []schemas.Event) string {
 	return strings.Join(names, " ")
 }
 
-// Two accounts on one source. One of them sends an id per message as campaign;
-// before, every campaign that the other used for the first time that day became
-// (other).
+// Two accounts on one source. One of them sends an id per message as campaign; it
+// used to turn every campaign that the other used for the first time that day
+// into (other).
 func TestOneAccountsValuesAreItsOwn(t *testing.T) {
 	limits := ValueLimits{Campaign: 10, Template: 10, Variant: 10, Segment: 10, Language: 10, Tuples: 100}
 	at := schemas.InstantOf(testNow())
@@ -162,7 +162,7 @@ func TestTuplesAreCoarsened(t *testing.T) {
 			"other.tuples.segment": "s", "other.tuples.template": "t", "other.tuples.variant": "v", "other.tuples.campaign": "c5",
 		}},
 		{"what is unknown stays so", schemas.Dimensions{Campaign: "c6"}, schemas.Dimensions{Campaign: other}, map[string]string{"other.tuples.campaign": "c6"}},
-		{"a language alone is no combination", schemas.Dimensions{Language: "nl"}, schemas.Dimensions{Language: "nl"}, nil},
+		{"a language alone is not a combination", schemas.Dimensions{Language: "nl"}, schemas.Dimensions{Language: "nl"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := []schemas.Event{{Account: "a", Dimensions: c.given}}
@@ -204,7 +204,8 @@ func TestTuplesOfADayAreBounded(t *testing.T) {
 	}
 }
 
-// All accounts together are bounded too, and the room goes to who has less.
+// All accounts together are bounded too, and the room goes to the account that
+// has less.
 func TestHashesOfAllAccountsAreBounded(t *testing.T) {
 	v := newValues(ValueLimits{Campaign: 1000, Template: 1, Variant: 1, Segment: 1, Language: 1, Tuples: 2000})
 	v.most = 400

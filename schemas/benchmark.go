@@ -29,12 +29,12 @@ type Benchmark struct {
 	// Value is what has to be met, a fraction: the low end of a range, or the
 	// high end where lower is better.
 	Value float64 `yaml:"value"`
-	// Low and High are the ends of the range; both are Value if it is none.
+	// Low and High are the ends of the range; both are Value if there is no range.
 	Low  float64 `yaml:"low"`
 	High float64 `yaml:"high"`
 	// LowerIsBetter is true of rates that should be small.
 	LowerIsBetter bool `yaml:"lower_is_better"`
-	// Source says it; Kind is one of guide, vendor claim, policy, project
+	// Source is who published it; Kind is one of guide, vendor claim, policy, project
 	// default and operator; AsOf is the date of the source.
 	Source string    `yaml:"source"`
 	Kind   string    `yaml:"kind"`
@@ -50,8 +50,8 @@ func benchmarkKinds() []string {
 // LoadBenchmarks returns the benchmarks that come with bluetick.
 func LoadBenchmarks() ([]Benchmark, error) { return ParseBenchmarks(benchmarks) }
 
-// ParseBenchmarks reads a YAML list of benchmarks. Age is 24 h unless said; an
-// unknown field, a missing name or a value that is none is an error.
+// ParseBenchmarks reads a YAML list of benchmarks. Age is 24 h unless given; an
+// unknown field, a missing name or an impossible value is an error.
 func ParseBenchmarks(text []byte) ([]Benchmark, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)

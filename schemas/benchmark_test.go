@@ -19,7 +19,7 @@ func TestLoadBenchmarks(t *testing.T) {
 	for _, b := range rows {
 		n := name{b.Metric, b.Tier, b.Source, b.Channel, b.Age}
 		if _, twice := seen[n]; twice {
-			t.Errorf("%+v stands there twice", n)
+			t.Errorf("%+v is there twice", n)
 		}
 		seen[n] = b
 	}

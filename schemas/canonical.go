@@ -8,7 +8,7 @@ import (
 )
 
 // EventID is the identity of an event: the first 16 bytes of SHA-256 over all
-// that it says but ID, ReceivedAt and SourceRevision. A provider's retry has
+// its fields but ID, ReceivedAt and SourceRevision. A provider's retry has
 // the same id; other content is another event.
 //
 // Canonical encoding: the non-empty fields in the order of their numbers in

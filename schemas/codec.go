@@ -23,10 +23,10 @@ const (
 
 // marshal encodes deterministically, so that an equal value is equal bytes.
 // The messages are built from our own types and hold valid UTF-8 by the time
-// they come here; what does not (a provider's byte soup) is mended by text.
+// they come here; text repairs what does not (a provider's broken bytes).
 func marshal(m proto.Message) []byte { return appendMessage(nil, m) }
 
-// appendMessage is marshal behind what b holds.
+// appendMessage is marshal, appended to b.
 func appendMessage(b []byte, m proto.Message) []byte {
 	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, m)
 	if err != nil {

@@ -233,7 +233,7 @@ func fuzzDecode[T any](f *testing.F, seed []byte, decode func([]byte) (T, error)
 			t.Fatalf("what was decoded does not decode again: %v", err)
 		}
 		if string(encode(&again)) != string(once) {
-			t.Fatal("encoding is no fixed point")
+			t.Fatal("encoding is not a fixed point")
 		}
 	})
 }

@@ -21,7 +21,7 @@ type DeadLetter struct {
 	// Reason is a closed word; Detail a sentence without personal data.
 	Reason string
 	Detail string
-	// Where stands the item: a JSON pointer into the body, or topic/partition/offset.
+	// Where the item is: a JSON pointer into the body, or topic/partition/offset.
 	Where      string
 	ReceivedAt Instant
 	Item       []byte

@@ -1,5 +1,5 @@
 // Package schemas holds the nouns of bluetick: what travels through Kafka and
-// stands in ClickHouse. Stages never import each other; they meet here.
+// is stored in ClickHouse. Stages never import each other; they meet here.
 //
 //	type        topic                  written by           read by
 //	Event       bluetick.events        ingest               aggregate/message, sink

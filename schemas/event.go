@@ -47,8 +47,8 @@ func (t EventType) String() string {
 // Valid reports whether t is one of the types above.
 func (t EventType) Valid() bool { return t >= TypeOther && t <= TypeQuality }
 
-// DimensionSource says how an event came by its campaign, template, variant,
-// segment and language. The greater rank wins when events of one message
+// DimensionSource is where an event has its campaign, template, variant,
+// segment and language from. The greater rank wins when events of one message
 // disagree. Country and sender have rank DimensionDispatched on an event of
 // TypeDispatched and DimensionIdentity on every other.
 type DimensionSource uint8
@@ -98,7 +98,7 @@ type Click struct {
 	ID   string // payload, row id or link id; at most 256 bytes
 }
 
-// Roads by which an opt-out or opt-in reaches us.
+// Roads: the ways in which an opt-out or opt-in reaches us.
 const (
 	RoadPreference = "user_preferences"
 	RoadWord       = "word"
@@ -106,12 +106,13 @@ const (
 )
 
 // Event is one immutable fact about one message or one contact, after
-// normalising. Facts join: an event can be repeated or reordered and every
+// normalising. Facts join: an event can be repeated or reordered, and every
 // consumer comes to the same result.
 //
 // It holds no phone number and no provider id in clear.
 type Event struct {
-	// ID is EventID of the event: equal content, equal ID.
+	// ID is EventID of the event, equal for equal content, or made of the provider's
+	// own event id where it has one.
 	ID      Key
 	Type    EventType
 	Channel Channel
@@ -140,9 +141,9 @@ type Event struct {
 	Failure *Failure
 	Cost    *Cost
 	Click   *Click
-	// RawName is the provider's name of what TypeOther and TypeQuality keep.
+	// RawName is the provider's own name for an event of TypeOther or TypeQuality.
 	RawName string
-	// Road says how an opt-out or opt-in came.
+	// Road is how an opt-out or opt-in came.
 	Road string
 	// SourceRevision is the decoder's revision. Not part of ID.
 	SourceRevision uint8

@@ -17,7 +17,7 @@ var wireVectors string
 type vector struct {
 	name   string
 	encode func() []byte
-	// decode reads bytes and says how the value differs from the one encoded.
+	// decode reads bytes and returns how the value differs from the one encoded.
 	decode func([]byte) (diff string, err error)
 }
 

@@ -31,8 +31,8 @@ func (b Base) Of(t *Totals) int64 {
 	panic("BUG: unknown base of a measure")
 }
 
-// Columns are the columns the base is computed from: of, less what stands in
-// less. less is empty where nothing is taken away.
+// Columns are the columns the base is computed from: of minus less. less is
+// empty where nothing is subtracted.
 func (b Base) Columns() (of, less string) {
 	switch b {
 	case BaseSent:

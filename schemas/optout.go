@@ -17,13 +17,12 @@ import (
 //go:embed optout_words.yaml
 var optOutWordsYAML []byte
 
-// maxOptOutWord bounds a word, in bytes, so that a long text is known to be
-// none without folding it. The longest default has 27 bytes.
+// maxOptOutWord bounds a word, in bytes, so that a long text is known not to be
+// one without folding it. The longest default has 27 bytes.
 const maxOptOutWord = 128
 
-// OptOutWords tells texts by which a person leaves or comes back from all
-// others. It is immutable and safe for concurrent use; the zero value knows no
-// word.
+// OptOutWords recognises the texts by which a person leaves or comes back. It is
+// immutable and safe for concurrent use; the zero value knows no word.
 type OptOutWords struct {
 	meaning map[string]EventType
 }

@@ -2,16 +2,16 @@ package schemas
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Outcome is something that becomes of a message and is counted by its delay.
+// Outcome is something that can become of a message and is counted by its delay.
 // It indexes Histograms and ByOutcome, so that a fold adds up outcomes without
 // knowing them.
 //
-// A new outcome is a name below, its row in OutcomeList, its two fields in
-// bluetick.proto, and its rule in aggregate/message/derive.go. What wire, sums
-// and columns need, they take from the list. Outcomes are appended, never moved:
-// their order is that of stored states and of columns. A new one changes the
-// rows of both folds' states, so their Logic gets a new name, and tables that
-// exist get its columns by a migration of its own.
+// A new outcome needs a name below, its row in OutcomeList, its two fields in
+// bluetick.proto, and its rule in aggregate/message/derive.go. Wire form, sums
+// and columns follow from the list. Outcomes are appended, never moved: their
+// order is that of stored states and of columns. A new one changes the rows of
+// both folds' states, so their Logic gets a new name, and tables that exist get
+// its columns by a migration of its own.
 type Outcome uint8
 
 // The outcomes.

@@ -95,7 +95,8 @@ func TestHistogramForms(t *testing.T) {
 		if (err != nil) != c.bad || p.Counts.Outcomes[OutcomeRead] != c.want {
 			t.Errorf("%s: %v, error %v; want %v, an error: %v", name, p.Counts.Outcomes[OutcomeRead], err, c.want, c.bad)
 		}
-		// The generated code is the second opinion, but for the number of buckets.
+		// The generated code is the second opinion, except for the number of
+		// buckets.
 		var m pb.Pane
 		if gen := proto.Unmarshal(c.wire, &m); gen != nil && err == nil {
 			t.Errorf("%s: we read what the generated code refuses: %v", name, gen)
@@ -103,8 +104,8 @@ func TestHistogramForms(t *testing.T) {
 	}
 }
 
-// TestTenthOutcome: a row more in the list, and it is on the wire of panes and
-// rates. A reader with the shorter list reads everything else.
+// TestTenthOutcome: one more row in the list puts an outcome on the wire of panes
+// and rates. A reader with the shorter list reads everything else.
 func TestTenthOutcome(t *testing.T) {
 	nine := OutcomeList()
 	ten := append(nine[:len(nine):len(nine)], OutcomeInfo{"converted", "Messages that led to a purchase", 22, 18})
@@ -130,7 +131,7 @@ func TestTenthOutcome(t *testing.T) {
 	}
 }
 
-// TestBases: the value of a base and its columns say the same.
+// TestBases: the value of a base and its columns agree.
 func TestBases(t *testing.T) {
 	totals := Totals{1000, ByOutcome{900, 800, 700, 600, 500, 400, 300, 200, 100}}
 	column := map[string]int64{ColumnSent: totals.Sent, "": 0}
@@ -144,7 +145,7 @@ func TestBases(t *testing.T) {
 			t.Errorf("%s divides by %d in Go, by %d in SQL", m.Name, got, want)
 		}
 		if seen[m.Name] {
-			t.Errorf("%s stands there twice", m.Name)
+			t.Errorf("%s is there twice", m.Name)
 		}
 		seen[m.Name] = true
 	}

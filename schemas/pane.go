@@ -108,7 +108,7 @@ type Pane struct {
 	Counts Counts
 }
 
-// nonZero is m without what the promise of Counts excludes.
+// nonZero is m without its zeros, which Counts promises not to hold.
 func nonZero(m map[string]int64) map[string]int64 {
 	var out map[string]int64
 	for k, v := range m {
@@ -129,8 +129,8 @@ func EncodePane(p *Pane) []byte {
 	return encodePane(p, list[:], p.Counts.Outcomes[:])
 }
 
-// encodePane writes the fields in the order of their numbers: what stands
-// before the outcomes, the outcomes of list, what stands behind them.
+// encodePane writes the fields in the order of their numbers: those before the
+// outcomes, the outcomes of list, those after them.
 func encodePane(p *Pane, list []OutcomeInfo, hs []Histogram) []byte {
 	c := &p.Counts
 	b := appendMessage(make([]byte, 0, 256), &pb.Pane{

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// PartitionOf is the partition, of so many, in which a record with this key
-// stands: murmur2 over its bytes, as every Kafka client has it. It is what our
-// producers do, so a record that stands elsewhere is not theirs.
+// PartitionOf is the one of `partitions` in which a record with this key belongs:
+// murmur2 over its bytes, as in every Kafka client. Our producers follow it, so a
+// record found elsewhere is not theirs.
 func PartitionOf(key []byte, partitions int32) int32 {
 	return int32(murmur2(key)&0x7fffffff) % partitions
 }
 
-// Misplaced says that a record stands where none of our producers puts it.
+// Misplaced tells that a record is where none of our producers puts it.
 type Misplaced struct {
 	// Reason is ReasonKey or ReasonPartition.
 	Reason string
@@ -23,11 +23,11 @@ type Misplaced struct {
 // Error returns the sentence.
 func (m *Misplaced) Error() string { return m.Text }
 
-// Misplacement returns why a record cannot stand where it does, or nil: it is
-// under another key than its value prescribes (ownKey is false), or its key
-// belongs in another of the partitions. A record without a key, a Progress,
-// stands in every partition. It depends on nothing but the record and the
-// number of partitions, of which 0 means that it is not known.
+// Misplacement returns why a record cannot be where it is: it has another key
+// than its value prescribes (ownKey is false), or its key belongs in another of
+// the partitions. nil means that it can. A record without a key, a Progress,
+// belongs in every partition. The answer depends on nothing but the record and
+// the number of partitions; 0 means that the number is not known.
 func Misplacement(key []byte, ownKey bool, partition, partitions int32) *Misplaced {
 	if !ownKey {
 		return &Misplaced{ReasonKey, "the record's key is not the one its value prescribes: " +

@@ -21,7 +21,7 @@ type Progress struct {
 	// NextOffset is the first input offset not yet folded.
 	NextOffset int64
 	// CompleteTo is the instant up to which the source believes it has heard
-	// everything. Advisory: it says which `at` may close, never what a count is.
+	// everything. Advisory: it decides which `at` may close, never what a count is.
 	CompleteTo Instant
 }
 

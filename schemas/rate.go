@@ -9,7 +9,7 @@ import (
 	"github.com/bluetick/bluetick/schemas/pb"
 )
 
-// Totals are plain counts of unique messages, at one age.
+// Totals are plain counts of unique messages at one age.
 type Totals struct {
 	Sent     int64
 	Outcomes ByOutcome

@@ -1,7 +1,7 @@
 package schemas
 
 // Reasons of dead letters that more than one stage gives. A reason that only
-// one stage can have stands beside that stage.
+// one stage can have is declared in that stage.
 const (
 	// ReasonSchema is a record whose schema does not belong in its topic.
 	ReasonSchema = "schema"

@@ -7,6 +7,7 @@ const (
 	StageRollup  = "rollup"
 	StageAlert   = "alert"
 	StageSink    = "sink"
-	// StageLog is no stage: "log/<topic>" is where the log of a topic ended.
+	// StageLog is not a stage: progress under "log/<topic>" says where the log of
+	// a topic ended.
 	StageLog = "log"
 )

@@ -15,14 +15,14 @@ type Topic struct {
 	// Compression is the topic's compression.type ("producer" keeps what the
 	// producer chose).
 	Compression string
-	// KeyedBy says in words what the record key is: the rule every producer of
-	// the topic follows and every consumer relies on.
+	// KeyedBy describes the record key: the rule every producer of the topic
+	// follows and every consumer relies on.
 	KeyedBy string
 }
 
 // Names of the topics. Partitioner: murmur2 over the key bytes, as every Kafka
-// client has it. Keys are the text form of what KeyedBy says, see EventKey and
-// AccountKey.
+// client has it. Keys are the text form of what KeyedBy describes; see EventKey
+// for those of events.
 const (
 	TopicEvents      = "bluetick.events"
 	TopicPanes       = "bluetick.panes"

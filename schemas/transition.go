@@ -8,7 +8,7 @@ import (
 	"github.com/bluetick/bluetick/schemas/pb"
 )
 
-// IncidentState is where an incident stands.
+// IncidentState is the state that an incident is in.
 type IncidentState string
 
 // States that transitions report.
@@ -50,7 +50,7 @@ type Transition struct {
 	K      int64
 	// Age is the age, in seconds, at which the cohorts were judged.
 	Age uint32
-	// Reference is the rate it is held against; ReferenceSource names the
+	// Reference is the rate it is compared with; ReferenceSource names the
 	// benchmark row or history it came from.
 	Reference       float64
 	ReferenceSource string
@@ -62,8 +62,8 @@ type Transition struct {
 	Since int64
 	// SQL reproduces the numbers.
 	SQL string
-	// Notified says that every receiver took it, or that it was too old to send
-	// (Reason of the row tells).
+	// Notified is set when every receiver took it, or when it was too old to send
+	// (Reason tells which).
 	Notified bool
 	// Version is offset × 2, plus one once notified.
 	Version int64

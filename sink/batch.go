@@ -24,7 +24,7 @@ type Record struct {
 	Value  []byte
 }
 
-// Limits say when a batch is full. Its age is the loop's business: it holds the
+// Limits say when a batch is full. Its age is left to the loop, which holds the
 // timer.
 type Limits struct {
 	Rows  int
@@ -38,7 +38,8 @@ type Batch struct {
 	// Partitions is the topic's number of partitions; 0 if it is not known.
 	Partitions int32
 	// Epoch is the newest that any stage counts in; 0 if it is not known. Rows of
-	// a later one are left, and OtherEpoch, which may be nil, is told of each.
+	// a later one are left out, and OtherEpoch, if it is not nil, is called for
+	// each.
 	Epoch      uint32
 	OtherEpoch func()
 
@@ -138,8 +139,8 @@ func reasonOf(err error) string {
 	}
 }
 
-// place returns why a record of the epoch, 0 for one that has none, cannot
-// become a row: it is in the wrong place, or of an epoch that is not yet.
+// place returns why a record of the epoch, 0 for one that has none, cannot become
+// a row: it is in the wrong place, or of an epoch that does not count yet.
 // Earlier epochs pass: their rows were true, and some reach ClickHouse only after
 // the switch.
 func (b *Batch) place(r *Record, ownKey bool, epoch uint32) error {

@@ -23,7 +23,8 @@ func anEvent(n int, t schemas.EventType) schemas.Event {
 	return e
 }
 
-// keyOf is the key that our producers give a value; none to what they never write.
+// keyOf is the key that our producers give a value; none for what they never
+// write.
 func keyOf(schema string, value []byte) []byte {
 	switch schema {
 	case schemas.SchemaEvent:
@@ -168,7 +169,7 @@ func TestNoUnkeyedDigest(t *testing.T) {
 	}
 }
 
-// FuzzBatch: whatever stands in a record, it becomes rows or a dead letter.
+// FuzzBatch: whatever is in a record, it becomes rows or a dead letter.
 func FuzzBatch(f *testing.F) {
 	e := anEvent(1, schemas.TypeOptedOut)
 	f.Add(uint8(0), schemas.EncodeEvent(&e))

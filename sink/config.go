@@ -13,8 +13,8 @@ import (
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// Config is what may be chosen. Default has good values. What has a key is the
-// section `sink` of the operator's file.
+// Config is what may be chosen. Default has good values. The fields with a key
+// are the section `sink` of the operator's file.
 type Config struct {
 	// Limits of a batch: 50,000 rows keep an insert well below a second and its
 	// memory below 100 MB; 16 MiB the same for large records.

@@ -1,4 +1,4 @@
-// Package sink carries what stands in Kafka into ClickHouse.
+// Package sink carries the records in Kafka into ClickHouse.
 //
 // # Promise
 //
@@ -16,14 +16,14 @@
 // An undecodable record becomes a row in dead_letters and the rest goes on. A
 // frozen batch is repeated as it is until ClickHouse has acknowledged all of it;
 // meanwhile nothing is polled, the consumer's buffers fill and Kafka waits. An
-// error that no repetition can mend ends Run.
+// error that trying again cannot cure ends Run.
 //
 // # The position lives with the data
 //
-// How far the sink has come stands in ClickHouse itself, in `progress` under the
-// stage "sink/<topic>": no group offset in Kafka, nothing on disk. So position
-// and rows cannot part: a database that is dropped, restored from a backup or
-// replaced is filled from where it stands itself.
+// How far the sink has come is recorded in ClickHouse itself, in `progress` under
+// the stage "sink/<topic>": no group offset in Kafka, nothing on disk. So
+// position and rows cannot part: a database that is dropped, restored from a
+// backup or replaced is filled from its own position.
 //
 //   - S1 a position is written only after every row of the records before it has
 //     been acknowledged.
@@ -47,7 +47,7 @@
 //
 // # Where it starts
 //
-// It fails closed, a position is never guessed:
+// It fails closed: a position is never guessed.
 //
 //	no position yet           at the start of the log. Records that retention has
 //	                          deleted are nowhere; it warns and goes on, since a
@@ -56,7 +56,7 @@
 //	position before its start the records between are lost to ClickHouse: error,
 //	                          unless Config.AcceptGap
 //	position beyond its end   the log has lost records: error
-//	another topic id          the topic was made anew and its offsets mean other
+//	another topic id          the topic was created anew and its offsets mean other
 //	                          records, whose versions could lose against rows that
 //	                          are there: error
 package sink

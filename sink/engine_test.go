@@ -27,7 +27,7 @@ func migrated(t testing.TB) driver.Conn {
 }
 
 // crashing is a Store that dies at a given call: before the insert, or after it
-// without anybody hearing of it. landed is told of each insert of progress.
+// without an answer. landed is called after each insert of progress.
 type crashing struct {
 	*clickhouse.Client
 	landed chan struct{}
@@ -37,7 +37,8 @@ type crashing struct {
 	after bool // immutable
 }
 
-var errCrash = errors.New("killed")
+// errCrash ends the sink as a kill would: an error that no list knows is tried again.
+var errCrash error = &clickhouse.Refusal{Err: errors.New("killed")}
 
 func (c *crashing) Insert(ctx context.Context, rows clickhouse.Rows, token string) error {
 	c.mu.Lock()
@@ -63,7 +64,7 @@ func (c *crashing) Insert(ctx context.Context, rows clickhouse.Rows, token strin
 }
 
 // workload is records for every topic: events with repeats, panes in rising
-// versions with Progress between them, and what belongs nowhere.
+// versions with Progress between them, and records that belong nowhere.
 func workload(r *rand.Rand) (records []*kgo.Record, panes map[int64]int64) {
 	panes = map[int64]int64{}
 	for n := range 300 {

@@ -12,9 +12,9 @@ import (
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// TestFetchErrors: what passes by itself must not end the sink. A broker whose
-// machine is off gives a dial that times out, which kgo hands on, unlike one
-// that is refused.
+// TestFetchErrors: an error that passes by itself must not end the sink. Dialling
+// a broker whose machine is off times out; kgo hands that error on, unlike a
+// refused connection.
 func TestFetchErrors(t *testing.T) {
 	timeout := &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	for name, c := range map[string]struct {

@@ -6,9 +6,9 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestForgedRecords: what stands where none of our producers puts it is a dead
-// letter; what belongs to an epoch that is not yet is left; its neighbours are
-// rows as ever.
+// TestForgedRecords: a record that is where none of our producers puts it is a
+// dead letter; one of an epoch that does not count yet is left out; its neighbours
+// are rows as ever.
 func TestForgedRecords(t *testing.T) {
 	const partitions, epoch = 4, 2
 	sent := anEvent(1, schemas.TypeSent)
@@ -25,7 +25,7 @@ func TestForgedRecords(t *testing.T) {
 	progress := func(epoch uint32, stage string) []byte {
 		return schemas.EncodeProgress(&schemas.Progress{Epoch: epoch, Stage: stage, Sources: 1, NextOffset: 1 << 40})
 	}
-	const ahead = "ahead" // of an epoch that is not yet: left
+	const ahead = "ahead" // of an epoch that does not count yet: left out
 	for name, c := range map[string]struct {
 		topic, schema string
 		value         []byte

@@ -14,6 +14,7 @@ type metrics struct {
 	ignored   *prometheus.CounterVec   // topic
 	inserted  *prometheus.CounterVec   // table
 	errors    *prometheus.CounterVec   // topic, class
+	inARow    *prometheus.GaugeVec     // topic, call
 	lag       *prometheus.GaugeVec     // topic, partition
 	rows      *prometheus.HistogramVec // topic
 	bytes     *prometheus.HistogramVec // topic
@@ -22,7 +23,8 @@ type metrics struct {
 	freshness prometheus.Histogram
 }
 
-// newMetrics registers the sink's metrics in a scope that leaves with the sink.
+// newMetrics registers the sink's metrics in a scope that is closed with the
+// sink.
 func newMetrics(s *meter.Scope) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return meter.Register(s, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bluetick", Subsystem: "sink", Name: name, Help: help}, labels))
@@ -37,6 +39,9 @@ func newMetrics(s *meter.Scope) (*metrics, error) {
 		ignored:  counter("records_other_epoch_total", "Records of an epoch that no stage counts in yet, which are left alone.", "topic"),
 		inserted: counter("rows_inserted_total", "Rows acknowledged by ClickHouse, repeats included.", "table"),
 		errors:   counter("errors_total", "Failed calls by what the failure means.", "topic", "class"),
+		inARow: meter.Register(s, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "bluetick", Subsystem: "sink", Name: "failures_in_a_row", Help: "Failures since the last success of what is tried again.",
+		}, []string{"topic", "call"})),
 		lag: meter.Register(s, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "sink", Name: "lag_offsets", Help: "End of the log minus the next offset to insert. Below 0 the log has lost records.",
 		}, []string{"topic", "partition"})),

@@ -6,7 +6,7 @@ import (
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// partitionLog is what Kafka says of one partition: records [start, end).
+// partitionLog is what Kafka holds of one partition: records [start, end).
 type partitionLog struct {
 	topic     string
 	topicID   string
@@ -16,8 +16,8 @@ type partitionLog struct {
 }
 
 // resume decides where to start reading: at the position, or, without one, at
-// the start of the log. warning says what is lost where it goes on all the
-// same; an error comes with its remedy.
+// the start of the log. warning names what is lost where it goes on all the same;
+// an error comes with its remedy.
 func resume(at clickhouse.Position, known bool, log partitionLog, acceptGap bool) (offset int64, warning string, err error) {
 	name := fmt.Sprintf("%s[%d]", log.topic, log.partition)
 	switch {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/kafkaerr"
 	"github.com/bluetick/bluetick/internal/meter"
 	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/schemas"
@@ -24,8 +24,8 @@ func topics() []string {
 	return []string{schemas.TopicEvents, schemas.TopicPanes, schemas.TopicRates, schemas.TopicAlerts, schemas.TopicDeadLetters}
 }
 
-// Run carries every topic into ClickHouse until ctx ends or an error comes that
-// no repetition mends. At the end it inserts what it holds, for at most
+// Run carries every topic into ClickHouse until ctx ends or there is an error
+// that trying again cannot cure. At the end it inserts what it holds, for at most
 // StopTimeout. It returns nil if ctx ended it.
 func Run(ctx context.Context, cfg Config, deps Deps) error {
 	if err := cfg.Validate(); err != nil {
@@ -94,7 +94,7 @@ func (w *writer) find(ctx context.Context) (map[int32]int64, error) {
 		at, known := positions[log.partition]
 		offset, warning, err := resume(at, known, log, w.cfg.AcceptGap)
 		if err != nil {
-			return nil, &refusal{err}
+			return nil, &clickhouse.Refusal{Err: err}
 		}
 		if warning != "" {
 			w.log.Warn("records are missing", "partition", log.partition, "next_offset", offset, "why", warning)
@@ -110,7 +110,7 @@ func (w *writer) find(ctx context.Context) (map[int32]int64, error) {
 func (w *writer) logs(ctx context.Context) ([]partitionLog, error) {
 	cl, err := kgo.NewClient(w.deps.Kafka...)
 	if err != nil {
-		return nil, &refusal{err}
+		return nil, &clickhouse.Refusal{Err: err}
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
@@ -145,54 +145,46 @@ func (w *writer) logs(ctx context.Context) ([]partitionLog, error) {
 	return logs, nil
 }
 
-// refusal is an error that no repetition mends.
-type refusal struct{ err error }
-
-func (r *refusal) Error() string { return r.err.Error() }
-func (r *refusal) Unwrap() error { return r.err }
-
 // retry repeats do until it succeeds, ctx ends, or the error is permanent. It
 // doubles the pause from 100 ms to 10 s: quick over a restart, no storm over an
 // outage.
 func (w *writer) retry(ctx context.Context, what string, do func(context.Context) error) error {
+	inARow := 0
 	pauses := retry.Backoff{Least: 100 * time.Millisecond, Most: 10 * time.Second}
 	for {
 		attempt, cancel := context.WithTimeout(ctx, w.cfg.InsertTimeout)
 		err := do(attempt)
 		cancel()
 		if err == nil {
+			w.metrics.inARow.WithLabelValues(w.topic, callRetry).Set(0)
 			return nil
 		}
 		class := classify(err)
-		w.metrics.errors.WithLabelValues(w.topic, string(class)).Inc()
 		if ctx.Err() != nil {
+			w.metrics.errors.WithLabelValues(w.topic, string(class)).Inc()
 			return fmt.Errorf("%s: %w", what, errors.Join(err, context.Cause(ctx)))
 		}
 		if class == clickhouse.ClassPermanent {
+			w.metrics.errors.WithLabelValues(w.topic, string(class)).Inc()
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		inARow++
 		pause := pauses.Next()
-		w.log.Warn("will try again", "what", what, "err", err, "class", class, "after", pause, slog.String("remedy", "check that ClickHouse and Kafka answer"))
+		w.trouble(callRetry, inARow, "will try again", err, "what", what, "after", pause)
 		if stopped := retry.Pause(ctx, pause); stopped != nil {
 			return fmt.Errorf("%s: %w", what, errors.Join(err, stopped))
 		}
 	}
 }
 
-// classify says whether a repetition can mend err: an answer of ClickHouse or
-// of the network as the client has it, a refusal not, and of Kafka only what
-// Kafka itself calls retriable.
+// classify says whether trying again can cure err. What it cannot cure is on a
+// list, of Kafka (kafkaerr) or of ClickHouse (clickhouse.Classify).
 func classify(err error) clickhouse.Class {
-	var refused *refusal
-	var kafka *kerr.Error
 	switch {
-	case errors.As(err, &refused):
+	case kafkaerr.Permanent(err):
 		return clickhouse.ClassPermanent
-	case errors.As(err, &kafka):
-		if kafka.Retriable {
-			return clickhouse.ClassRetryable
-		}
-		return clickhouse.ClassPermanent
+	case kerr.IsRetriable(err):
+		return clickhouse.ClassRetryable
 	case errors.Is(err, context.DeadlineExceeded):
 		return clickhouse.ClassAmbiguous
 	default:

@@ -9,12 +9,14 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/kafkatest"
@@ -115,7 +117,8 @@ func deps(t *testing.T, brokers []string, store Store) Deps {
 	}
 }
 
-// start runs the sink and returns what ends it, gives its error, and waits.
+// start runs the sink and returns a function that ends it, waits, and gives its
+// error.
 func start(t *testing.T, cfg Config, d Deps) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -153,7 +156,7 @@ func produce(t *testing.T, brokers []string, records ...*kgo.Record) {
 	}
 }
 
-// record stands where its key belongs; one without a key in the given partition.
+// record goes to the partition of its key; one without a key to the given one.
 func record(topic string, partition int32, schema string, value []byte) *kgo.Record {
 	key := keyOf(schema, value)
 	if len(key) > 0 {
@@ -233,7 +236,8 @@ func TestStopInsertsWhatItHolds(t *testing.T) {
 	if n := store.count("events"); n != 5 {
 		t.Errorf("%d rows inserted, want 5", n)
 	}
-	// The metrics leave with the sink, and come again with the next.
+	// The metrics are unregistered with the sink, and come back with the next
+	// one.
 	if n := total(t, d, "records_received_total"); n != 0 {
 		t.Errorf("after the stop %d records are counted", n)
 	}
@@ -259,7 +263,7 @@ func total(t *testing.T, d Deps, name string) int {
 	for _, f := range families {
 		if f.GetName() == "bluetick_sink_"+name {
 			for _, m := range f.Metric {
-				n += m.Counter.GetValue()
+				n += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
 	}
@@ -275,6 +279,8 @@ func TestRetries(t *testing.T) {
 		"connection refused":  &net.OpError{Op: "dial", Err: errors.New("connection refused")},
 		"answer never came":   &net.OpError{Op: "read", Err: errors.New("connection reset by peer")},
 		"status of it unsure": exception(319),
+		"code of tomorrow":    exception(9999),
+		"words of nobody":     errors.New("the engine gave no connection"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			brokers, store := kafka(t), newMemory()
@@ -288,7 +294,7 @@ func TestRetries(t *testing.T) {
 			d := deps(t, brokers, store)
 			stop := start(t, quick(), d)
 			store.await(t, func() bool { return store.count("events") == 7 })
-			counted := total(t, d, "errors_total") // before the metrics leave with the sink
+			counted := total(t, d, "errors_total") // before the metrics are unregistered with the sink
 			if err := stop(); err != nil {
 				t.Fatal(err)
 			}
@@ -368,8 +374,13 @@ func TestClassify(t *testing.T) {
 		"no such column": {&ch.Exception{Code: 16}, clickhouse.ClassPermanent},
 		"wrong password": {&ch.Exception{Code: 516}, clickhouse.ClassPermanent},
 		"aborted":        {&ch.Exception{Code: 236}, clickhouse.ClassAmbiguous},
-		"bad block":      {errors.New("cannot convert"), clickhouse.ClassPermanent},
-		"refused":        {&refusal{errors.New("x")}, clickhouse.ClassPermanent},
+		"bad block":      {&clickhouse.Refusal{Err: errors.New("cannot convert")}, clickhouse.ClassPermanent},
+		"refused":        {&clickhouse.Refusal{Err: errors.New("x")}, clickhouse.ClassPermanent},
+		"no connection":  {&ch.Exception{Code: 203}, clickhouse.ClassRetryable},
+		"new code":       {&ch.Exception{Code: 9999}, clickhouse.ClassUnknown},
+		"no threads":     {errors.New("std::system_error: Resource temporarily unavailable"), clickhouse.ClassUnknown},
+		"no files":       {fmt.Errorf("open part: %w", syscall.EMFILE), clickhouse.ClassAmbiguous},
+		"broker is full": {kerr.UnknownServerError, clickhouse.ClassUnknown},
 		"pool empty":     {ch.ErrAcquireConnTimeout, clickhouse.ClassRetryable},
 		"bad gateway":    {&ch.HTTPError{StatusCode: 502, Err: errors.New("response body: <html>")}, clickhouse.ClassAmbiguous},
 		"too many":       {&ch.HTTPError{StatusCode: 429, Err: errors.New("response body: slow down")}, clickhouse.ClassAmbiguous},

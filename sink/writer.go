@@ -21,7 +21,7 @@ import (
 // maxPoll bounds how far a batch overshoots its limit of rows.
 const maxPoll = 5_000
 
-// askTimeout bounds the question where the log ends.
+// askTimeout bounds asking where the log ends.
 const askTimeout = 2 * time.Second
 
 // writer carries one topic. All fields are owned by the goroutine of run.
@@ -33,9 +33,11 @@ type writer struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	client     *kgo.Client
-	partitions map[int32]*partition
-	batch      Batch
+	client *kgo.Client
+	// fetchFailures are the polls in a row that told of one.
+	fetchFailures int
+	partitions    map[int32]*partition
+	batch         Batch
 	// linger ends when the batch has to be inserted; nil while it is empty.
 	linger context.Context
 	// unlinger frees linger's timer.
@@ -47,7 +49,7 @@ type writer struct {
 // partition is how far the sink has come in one partition.
 type partition struct {
 	// next is the first offset not yet in ClickHouse, fetched the first not yet
-	// in the batch, end the end of the log as last heard of.
+	// in the batch, end the end of the log as far as we know.
 	next, fetched, end int64
 	// newest is the timestamp of the newest record fetched.
 	newest schemas.Instant
@@ -109,18 +111,25 @@ func (w *writer) poll(ctx context.Context) (due bool, err error) {
 	}
 	defer cancel()
 	fetches := w.client.PollRecords(wait, maxPoll)
+	failed := false
 	for _, e := range fetches.Errors() {
 		if errors.Is(e.Err, context.DeadlineExceeded) || ctx.Err() != nil {
 			continue
 		}
-		// The client goes on by itself, but says of some what it met on the way,
-		// such as a broker whose machine is gone.
-		if class := classify(e.Err); class != clickhouse.ClassPermanent {
-			w.metrics.errors.WithLabelValues(w.topic, string(class)).Inc()
-			w.log.Warn("fetch will be tried again", "partition", e.Partition, "err", e.Err, "class", class, "remedy", "check that Kafka answers")
-			continue
+		// The client goes on by itself, but reports some of the errors it met on
+		// the way, such as a broker whose machine is gone.
+		if classify(e.Err) == clickhouse.ClassPermanent {
+			return false, fetchError(e)
 		}
-		return false, fetchError(e)
+		if !failed {
+			failed = true
+			w.fetchFailures++
+		}
+		w.trouble(callFetch, w.fetchFailures, "fetch will be tried again", e.Err, "partition", e.Partition)
+	}
+	if !failed {
+		w.fetchFailures = 0
+		w.metrics.inARow.WithLabelValues(w.topic, callFetch).Set(0)
 	}
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		at := w.partitions[p.Partition]
@@ -190,8 +199,8 @@ func (w *writer) empty() {
 	w.linger, w.unlinger, w.age = nil, nil, nil
 }
 
-// flush freezes the batch and inserts it: rows, then what the stages say of
-// their progress and the positions (S1, S2).
+// flush freezes the batch and inserts it: first the rows, then the progress of
+// the stages and the positions (S1, S2).
 func (w *writer) flush(ctx context.Context) error {
 	if w.batch.Empty() {
 		return nil
@@ -212,7 +221,7 @@ func (w *writer) flush(ctx context.Context) error {
 }
 
 // insert repeats the same rows until they are acknowledged (S3). A repeat is
-// harmless, also where the attempt before it went through (S4).
+// harmless, even if the attempt before it went through (S4).
 func (w *writer) insert(ctx context.Context, rows clickhouse.Rows, token string) error {
 	table := rows.Table()
 	token = tokenOf(revision, w.topic, w.topicID, token, table)
@@ -251,9 +260,9 @@ func (w *writer) heartbeat(ctx context.Context) error {
 	return w.insert(ctx, append(w.positions(), w.ends(ctx)...), "heartbeat "+w.deps.Now().UTC().Format(time.RFC3339Nano))
 }
 
-// positions are the rows that say how far the sink is once everything fetched
-// is inserted. At the end of the log that is now, behind it the time of the
-// newest record.
+// positions are the rows that say how far the sink is once everything fetched is
+// inserted. They are complete to now if the sink is at the end of the log, else
+// to the time of the newest record.
 func (w *writer) positions() clickhouse.Progresses {
 	now := schemas.InstantOf(w.deps.Now())
 	rows := make(clickhouse.Progresses, 0, len(w.partitions))
@@ -273,9 +282,9 @@ func (w *writer) positions() clickhouse.Progresses {
 	return rows
 }
 
-// ends are the rows that say where the log ends, asked for now: a version at or
-// past it is of no record, however far the sink itself has come. Without an
-// answer there are none; the next batch asks again.
+// ends are the rows that say where the log ends, asked for now: no record has a
+// version at or past it, however far the sink itself has come. Without an answer
+// there are none; the next batch asks again.
 func (w *writer) ends(ctx context.Context) clickhouse.Progresses {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -305,8 +314,8 @@ func (w *writer) ends(ctx context.Context) clickhouse.Progresses {
 	return rows
 }
 
-// measure takes note of the end of a partition. One before what was fetched is an
-// alarm: the log has lost records.
+// measure takes note of the end of a partition. An end before what was fetched is
+// cause for alarm: the log has lost records.
 func (w *writer) measure(p int32, end int64) {
 	at := w.partitions[p]
 	at.end = end

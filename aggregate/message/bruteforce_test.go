@@ -28,7 +28,7 @@ var bruteEdges = []int64{
 const bruteHorizon = 30 * 24 * 3600
 
 // bruteForce returns the panes of all events, zero panes left out. Every copy
-// of an event is looked at, equal or not: nothing below counts events.
+// of an event is looked at, equal or not: no count below is of events.
 func bruteForce(events []schemas.Event) map[cohortKey]schemas.Counts {
 	byMessage := map[schemas.Key][]schemas.Event{}
 	for _, e := range events {

@@ -21,7 +21,7 @@ const (
 var errShort = errors.New("value is cut or damaged")
 
 // reader consumes a value from the front. After the first mistake it returns
-// zeros; ok tells at the end.
+// zeros; ok reports at the end whether there was one.
 type reader struct {
 	b   []byte
 	bad bool

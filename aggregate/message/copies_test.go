@@ -9,16 +9,15 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// copyOf is e as another copy of it says it, under the same id.
+// copyOf is another copy of e: the same id, other content.
 func copyOf(e schemas.Event, change func(*schemas.Event)) schemas.Event {
 	change(&e)
 	e.ReceivedAt = max(e.ReceivedAt, e.OccurredAt)
 	return e
 }
 
-// TestUnequalCopies: copies of one event that do not say the same are joined
-// field by field, in every order, also where they stand in different minutes or
-// on different days.
+// TestUnequalCopies: copies of one event that differ are joined field by field,
+// in every order, also where they fall in different minutes or on different days.
 func TestUnequalCopies(t *testing.T) {
 	const midnight = daySeconds
 	sent := fact1("m", schemas.TypeSent, at(0, midnight-30), at(0, midnight+600))

@@ -61,7 +61,7 @@ func addTo(m *map[string]int64, key string, n int64) {
 	(*m)[key] = n
 }
 
-// isZero reports whether the counts say nothing: no message stands in the pane.
+// isZero reports whether the counts are all zero: no message is in the pane.
 func isZero(c *schemas.Counts) bool {
 	return c.Sent == 0 && c.Recovered == 0 && c.Late == 0 &&
 		len(c.Failures) == 0 && len(c.CostMicros) == 0 && len(c.Billable) == 0 && c.Outcomes == (schemas.Histograms{})

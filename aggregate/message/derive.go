@@ -12,8 +12,8 @@ const never = math.MaxInt64
 // slot is a delay bucket plus one; 0 is "did not happen".
 type slot uint8
 
-// outcome is all that is derived of a message: when it was sent, in which
-// bucket of which histogram it stands, and the numbers beside them. It is small
+// outcome is all that is derived of a message: when it was sent, in which bucket
+// of which histogram it counts, and the numbers beside them. It is small
 // and comparable: two equal outcomes add the same to a pane.
 type outcome struct {
 	known bool
@@ -26,11 +26,11 @@ type outcome struct {
 	late uint8
 	// category of the failure, if failed within the horizon.
 	category string
-	// charged says that micros of currency are known.
+	// charged is true if micros of currency are known.
 	charged  bool
 	currency string
 	micros   int64
-	// billed says that the provider charges for the message, under billing.
+	// billed is true if the provider charges for the message, under billing.
 	billed  bool
 	billing string
 }
@@ -105,8 +105,8 @@ func (s *State) derive() outcome {
 	return o
 }
 
-// slot is where an outcome at time t stands. Outcomes before the send time
-// (two clocks at the provider) have no delay.
+// slot is where an outcome at time t counts. Outcomes before the send time (two
+// clocks at the provider) have a delay of 0.
 func (o *outcome) slot(t int64) slot {
 	if t == never {
 		return 0

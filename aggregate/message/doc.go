@@ -25,7 +25,7 @@
 // takes no part. Join is therefore a join too: J(s, e) applied over a set of
 // events depends on the set alone.
 //
-// Copies of one event need not be equal: a provider's own id says nothing of the
+// Copies of one event need not be equal: a provider's own id does not cover the
 // content, and a record can lose a field on the way. They are joined like events
 // of different ids, field by field. A fact has the least time any copy gives it,
 // a field that one copy lacks is taken from another, and where two copies differ
@@ -41,13 +41,13 @@
 // +outcome for each State that enters and −outcome for each that leaves, is a
 // sum over present States and has no history.
 //
-// What founds a message and its send time are read from all facts. Then each
-// outcome fact later than the horizon is counted late and treated as absent. A
-// late fact can still found: dispatched and, 40 days on, read is a known
-// message with one late outcome and no other.
+// Whether a message is known, and its send time, are read from all facts. Then
+// each outcome fact later than the horizon is counted late and treated as absent.
+// A late fact can still make a message known: dispatched and, 40 days on, read is
+// a known message with one late outcome and no other.
 //
-// Example. At 10:00 a delivered arrives, at once a failed of 09:58, then the
-// sent of 09:57:50:
+// Example. At 10:00 a delivered arrives, right after it a failed of 09:58, then
+// the sent of 09:57:50:
 //
 //	delivered 10:00     known, send 10:00   pane 10:00: sent 1, delivered +1@1m
 //	failed    09:58     send 09:58, moves   pane 10:00: zeros
@@ -63,11 +63,11 @@
 // each day asked through a Bloom filter that is rebuilt when the fold opens.
 // When the D-clock's day is horizon + 10 + 10 days past a home, the day is
 // deleted as a range. A day of panes is deleted when the greatest home of the
-// messages that stood in it is past in the same way, a tuple when the greatest
+// messages that were in it is past in the same way, a tuple when the greatest
 // home of the messages that had it is, and no older day of panes is left.
 //
-// Should a message be heard of again after it was forgotten, it is founded
-// anew and counted again; audit lists it as relapsed.
+// A message that is heard of again after it was forgotten is a new one and is
+// counted again; audit lists it as relapsed.
 //
 // A pane that was changed and then forgotten before the next drain is drained
 // with the counts it had; if it is counted anew before that, with the new ones
@@ -93,7 +93,7 @@
 //   - M3 recovered exactly if failed and delivered, no earlier than both.
 //   - M4 an orphan counts nowhere.
 //   - M5 no pane counts less than nothing, at any age, and a message leaves
-//     only a pane it stands in.
+//     only a pane it is in.
 //   - M6 delivered + failed + pending = sent at every age, the parts do not
 //     exceed their wholes, the categories sum to failed.
 //   - M7 a message has one row, and its home is not before its send day.
@@ -105,9 +105,9 @@
 //
 // # What a crash leaves
 //
-// The store holds exactly the fold of a prefix (I1 of the runtime): Save and
-// the commit of the store follow one another without an Apply between, so
-// messages and panes are of one offset. Everything in memory is either in the
-// store or derived from it, but for the set of dirty panes, which is empty at a
+// The store holds exactly the fold of a prefix (I1 of the runtime): Save and the
+// commit of the store follow one another without an Apply between, so messages
+// and panes are of one offset. Everything in memory is either in the store or
+// derived from it, except for the set of dirty panes, which is empty at a
 // checkpoint because the runtime drains before it.
 package message

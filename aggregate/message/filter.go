@@ -7,8 +7,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// filter answers "is this key possibly among those added?": never a false no,
-// a false yes about once in a thousand. It is a Bloom filter whose eight bits
+// filter answers "may this key be among those added?": its no is always right,
+// its yes wrong about once in a thousand. It is a Bloom filter whose eight bits
 // per key lie in one cache line, in segments that grow with the number of keys.
 type filter struct{ segments []segment }
 
@@ -22,8 +22,8 @@ type segment struct {
 type block [8]uint64
 
 const (
-	// blockKeys is 16 bits per key: a block with 32 keys answers a false yes
-	// with (1 − (63/64)³²)⁸ = 0.06 %.
+	// blockKeys is 16 bits per key: a block with 32 keys answers yes wrongly
+	// with probability (1 − (63/64)³²)⁸ = 0.06 %.
 	blockKeys = 32
 	// firstKeys is the least capacity of the first segment, 8 KiB.
 	firstKeys = 4096
@@ -45,7 +45,7 @@ func newSegment(keys int) segment {
 	return segment{blocks: make([]block, n), free: n * blockKeys}
 }
 
-// newFilter is an empty filter that expects so many keys, and some more.
+// newFilter is an empty filter for the expected number of keys and some more.
 func newFilter(keys int) filter {
 	return filter{segments: []segment{newSegment(max(firstKeys, keys+keys/4))}}
 }

@@ -20,7 +20,7 @@ const Logic = "message/1"
 const ReasonTime = "time"
 
 // Fold counts the messages of one partition of events. NewFold makes one; it
-// implements task.Fold, whose comments say what the methods promise.
+// implements task.Fold, whose comments define what the methods promise.
 type Fold struct {
 	source task.Source
 	st     store.State
@@ -145,9 +145,10 @@ func (f *Fold) advance(to schemas.Instant) error {
 
 func (f *Fold) today() day { return dayOf(f.dclock.Seconds()) }
 
-// forget drops messages whose home is at or before last, then panes no
-// remembered message stood in, then tuples neither has. The order matters: a
-// tuple must outlive every pane row that names its id.
+// forget drops messages whose home is at or before last, then panes that no
+// remembered message was in, then tuples that neither a message nor a pane has
+// any more. The order matters: a tuple must outlive every pane row that names its
+// id.
 func (f *Fold) forget(last day) error {
 	messages, orphans, err := f.messages.forget(last)
 	if err != nil {
@@ -216,8 +217,8 @@ func (f *Fold) fold(e *schemas.Event) error {
 	return nil
 }
 
-// homeOf is the home day the message has now. It is never earlier than it was:
-// a row forgotten sooner could be missed by what still counts.
+// homeOf is the home day the message has now. It is never earlier than before: a
+// row forgotten sooner could be missing when an event comes that still counts.
 func (f *Fold) homeOf() day {
 	home := f.today()
 	if f.old.home != nil {
@@ -230,7 +231,7 @@ func (f *Fold) homeOf() day {
 }
 
 // count takes out what the message added and adds what it adds now. If the pane
-// is another, both become dirty, and so leave in one flush.
+// is another, both become dirty, and so are emitted in one flush.
 func (f *Fold) count(t *tuple, home day) error {
 	before, after := &f.before, &f.after
 	if !after.known {

@@ -74,7 +74,7 @@ func TestForgetting(t *testing.T) {
 			fact1("m", schemas.TypeSent, at(0, 5), at(0, 6)),
 			inCampaign("spring", fact1("n", schemas.TypeSent, at(0, 500), at(4, 0))), clockEvent(at(rememberDays+1, 0)),
 		}, 1, 2, 1, 2},
-		{"one is founded as the other is forgotten", []schemas.Event{
+		{"one becomes known as the other is forgotten", []schemas.Event{
 			fact1("m", schemas.TypeSent, at(0, 5), at(0, 6)), clockEvent(at(rememberDays+1, 0)),
 			fact1("n", schemas.TypeSent, at(rememberDays+1, 0), at(rememberDays+1, 1)),
 		}, 1, 1, 1, 1},

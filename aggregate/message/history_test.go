@@ -22,10 +22,10 @@ import (
 //	event <message> <type> <time> [key=value ...]   a fact, received at once
 //	advance <time>                                  an event that names no message
 //	flush | checkpoint | crash                      what the runtime does
-//	panes | rows | stats                            what is to be seen
+//	panes | rows | stats                            what to print
 //
 // with times as <day>d<hh:mm:ss> after 1 March 2026. `flush` and `checkpoint`
-// print the rows they emit, `panes` all that the consumer holds and that count
+// print the rows they emit, `panes` all rows of the consumer that count
 // something, `rows` the number of rows in the state. Keys of an event: received
 // (a time), account, sender, country, campaign, template, variant, segment,
 // source (identity, callback, dispatched), revision, failure (code/category),

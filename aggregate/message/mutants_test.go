@@ -9,7 +9,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestMutantsAreCaught breaks one rule at a time and wants the properties to
+// TestMutantsAreCaught breaks one rule at a time and expects the properties to
 // notice each.
 func TestMutantsAreCaught(t *testing.T) {
 	s := seed(t)
@@ -74,7 +74,7 @@ func joinMutants() map[string]func(*rules) {
 				next.charge = old.charge
 			}
 		}),
-		"an event of type other founds": mutant(func(_, next *State, e *schemas.Event) {
+		"an event of type other makes a message known": mutant(func(_, next *State, e *schemas.Event) {
 			if e.Type == schemas.TypeOther && !next.has(factSent) {
 				next.seen |= 1 << factSent
 				next.at[factSent] = e.OccurredAt.Seconds()

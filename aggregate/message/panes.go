@@ -38,8 +38,8 @@ type panes struct {
 	// leaving are dirty panes that were forgotten before they were drained, and
 	// are drained with their last counts unless the pane is counted anew.
 	leaving map[PaneKey]*pane
-	// days says, per day of send minutes, the greatest home day of a message
-	// that stood in one of its panes.
+	// days holds, per day of send minutes, the greatest home day of a message
+	// that was in one of its panes.
 	days  map[day]day
 	key   []byte
 	value []byte
@@ -106,7 +106,7 @@ func (ps *panes) replace(p *pane) {
 	}
 }
 
-// touch notes that a message with this home stands in a pane of the minute.
+// touch notes that a message with this home is in a pane of the minute.
 func (ps *panes) touch(minute uint32, home day) {
 	d := day(minute / minutesInDay)
 	if last, ok := ps.days[d]; ok && last >= home {
@@ -161,8 +161,8 @@ func (ps *panes) save() {
 }
 
 // forget drops the days of panes that no message with a home after last has
-// stood in, so that no remembered message can touch them. oldest is the oldest
-// day left, later than every day if none is.
+// been in, so that no remembered message can touch them. oldest is the oldest
+// day left, later than every day if none is left.
 func (ps *panes) forget(last day) (oldest int, err error) {
 	oldest = lastDay + 1
 	for d, home := range ps.days {

@@ -70,7 +70,7 @@ func randomEvent(rng *rand.Rand, m int, start schemas.Instant) schemas.Event {
 	return withID(e)
 }
 
-// unequalCopy has the id of e and says something else: it happened at another
+// unequalCopy has the id of e and other content: it happened at another
 // time, maybe in another minute or on another day, and some fields are lost or
 // have other values. A provider's own id, or a clamped clock, gives such copies.
 func unequalCopy(rng *rand.Rand, e schemas.Event) schemas.Event {

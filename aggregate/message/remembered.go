@@ -103,8 +103,8 @@ func (r *remembered) find(k schemas.Key, h uint64) (*home, []byte, error) {
 	return nil, nil, nil
 }
 
-// lodging says where a message lay (from is nil if it is new) and where it is to
-// lie, and whether it was and is an orphan.
+// lodging is where the row of a message was (from is nil if it is new), where it
+// goes, and whether the message was and is an orphan.
 type lodging struct {
 	from              *home
 	to                day

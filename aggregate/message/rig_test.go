@@ -82,7 +82,7 @@ type rig struct {
 	rows    map[cohortKey]schemas.Pane
 }
 
-// testSource has one partition, so that any key stands where it should.
+// testSource has one partition, so that every key is where it belongs.
 var testSource = task.Source{Epoch: 7, Partitions: 1}
 
 func newRig(t testing.TB) *rig {

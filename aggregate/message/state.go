@@ -7,7 +7,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// fact is one of the explicit facts a message can have: what an event says
+// fact is one of the explicit facts a message can have: what an event states
 // outright, nothing implied.
 type fact uint8
 
@@ -23,8 +23,8 @@ const (
 	facts
 )
 
-// field is one of the dimensions decided on its own. Account and channel are
-// part of the message's identity and no register; language is in no pane.
+// field is one of the dimensions decided on its own. Account and channel have no
+// register, being part of the message's identity; language is in no pane.
 type field uint8
 
 const (
@@ -120,7 +120,7 @@ type State struct {
 	charge       charge
 }
 
-// Join adds one event of this message. changed is false if the event says
+// Join adds one event of this message. changed is false if the event brings
 // nothing new: a repeat, a later copy of a fact, a dimension that does not win.
 func (s State) Join(e *schemas.Event) (next State, changed bool) {
 	next = s
@@ -132,7 +132,7 @@ func (s State) Join(e *schemas.Event) (next State, changed bool) {
 }
 
 // joinIdentity takes account and channel. Equal message keys have equal ones;
-// should a key ever lie, the least pair keeps the join order-free.
+// should a forged event differ, the least pair keeps the join order-free.
 func (s *State) joinIdentity(e *schemas.Event) {
 	if s.account == "" || cmp.Or(cmp.Compare(e.Account, s.account), cmp.Compare(e.Channel, s.channel)) < 0 {
 		s.account, s.channel = e.Account, e.Channel
@@ -140,7 +140,7 @@ func (s *State) joinIdentity(e *schemas.Event) {
 }
 
 // factOf is the fact an event of type t states. Events of other types carry
-// dimensions and cost only and found no message.
+// dimensions and cost only and make no message known.
 func factOf(t schemas.EventType) (fact, bool) {
 	switch t {
 	case schemas.TypeDispatched:
@@ -236,8 +236,8 @@ func (s *State) joinCharge(e *schemas.Event) {
 
 func (s *State) has(f fact) bool { return s.seen&(1<<f) != 0 }
 
-// known reports whether the message is counted: sent, delivered or failed is
-// there, or dispatched with any other fact. Until then it is an orphan.
+// known reports whether the message is counted: it has sent, delivered or failed,
+// or dispatched with any other fact. Until then it is an orphan.
 func (s *State) known() bool { return knownBy(s.seen) }
 
 func knownBy(seen uint8) bool {

@@ -14,12 +14,12 @@ import (
 // is remembered now; the others count since the fold was opened.
 type Stats struct {
 	Live      int64 // messages remembered, orphans included
-	Orphans   int64 // messages not founded yet, in no pane
+	Orphans   int64 // messages not known yet, in no pane
 	Tuples    int64 // tuples in use
 	Forgotten int64 // messages dropped by age
 	Late      int64 // outcome facts beyond the horizon; falls when a better send time makes one count
 	Moves     int64 // messages that went to another pane
-	Repeats   int64 // events that said nothing new
+	Repeats   int64 // events that brought nothing new
 }
 
 // stats is written by the goroutine that owns the fold and read by any.
@@ -37,9 +37,9 @@ func (s *stats) read() Stats {
 	}
 }
 
-// register makes the numbers of the fold metrics of its partition. What can only
-// rise is a counter. Late is a gauge: it falls when a better send time makes an
-// outcome count after all.
+// register turns the numbers of the fold into metrics of its partition. What can
+// only rise is a counter. Late is a gauge: it falls when a better send time makes
+// an outcome count after all.
 func (s *stats) register(scope *meter.Scope, partition int32) error {
 	for _, m := range []struct {
 		name, help string

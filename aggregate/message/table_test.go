@@ -71,7 +71,7 @@ func TestContribution(t *testing.T) {
 			schemas.Counts{Sent: 1, Outcomes: schemas.Histograms{schemas.OutcomeDelivered: h(60), schemas.OutcomeOpened: h(60), schemas.OutcomeRead: h(60)}},
 		},
 		{
-			"dispatched and read beyond the horizon: founded, late",
+			"dispatched and read beyond the horizon: known, late",
 			[]schemas.Event{f(schemas.TypeDispatched, 0), f(schemas.TypeRead, horizon+1)},
 			0,
 			schemas.Counts{Sent: 1, Late: 1},

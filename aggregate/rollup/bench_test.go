@@ -80,7 +80,7 @@ func BenchmarkPane(b *testing.B) {
 
 // BenchmarkDay is the demo as a whole: 26 hours, one account, every campaign
 // sending in every minute, four panes a tuple and minute, one Progress a minute.
-// It reports the at and rates per second of everything together.
+// It reports how many `at` and rates a second that makes in all.
 func BenchmarkDay(b *testing.B) {
 	for _, campaigns := range []int{5, 25} {
 		tuples := benchTuples(campaigns)
@@ -125,7 +125,7 @@ func BenchmarkDay(b *testing.B) {
 	}
 }
 
-// BenchmarkClose is one at alone: emit and step, with no pane in between.
+// BenchmarkClose is a single `at`: emit and step, with no pane in between.
 func BenchmarkClose(b *testing.B) {
 	const hours = 48
 	for _, campaigns := range []int{5, 25} {

@@ -9,7 +9,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// brute says what the rates of a log are, straight from the definition: it
+// brute computes the rates of a log straight from the definition: it
 // keeps every pane in a plain list and sums anew for every row. It shares no
 // code with the fold but the schemas.
 type brute struct {
@@ -104,7 +104,7 @@ func (b *brute) progress(r task.Record) {
 	}
 }
 
-// rates are the rows of one at, in key order.
+// rates are the rows of one `at`, in key order.
 func (b *brute) rates(at, version int64) []schemas.Rate {
 	var out []schemas.Rate
 	for _, w := range b.cfg.Windows {

@@ -36,7 +36,7 @@ type Window struct {
 	Ages []time.Duration
 }
 
-// Config says which rates exist. It is data; a change takes effect from the
+// Config defines which rates exist. It is data; a change takes effect from the
 // next `at` on and needs no rebuild.
 type Config struct {
 	Windows   []Window

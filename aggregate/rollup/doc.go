@@ -7,8 +7,8 @@
 // every configured (window, age) it emits one Rate: the messages of the series
 // with a send minute in [at-age-window, at-age), and what had become of them by
 // the time each was `age` old. Age 0 means "so far": all that is known. A rate
-// says what was known when its `at` closed; it is emitted once and never
-// revised. The revised truth is always the panes themselves.
+// states what was known when its `at` closed; it is emitted once and never
+// revised. What is known today is always in the panes themselves.
 //
 // # From panes to series
 //
@@ -17,16 +17,16 @@
 // cohort of a series is the sum of the panes of all sources and of all tuples
 // that belong to it. A pane that replaces another moves its cohorts by the
 // difference; a cohort moves the running sum of every span (window, age) that
-// holds its minute; a step of `at` adds the minute that comes of age and takes
+// covers its minute; a step of `at` adds the minute that comes of age and takes
 // away the one that leaves. All are integers: the sums are exact, whatever the
 // order.
 //
-// # When an at closes
+// # When an `at` closes
 //
-// Each source partition says in Progress how far it is complete. The watermark
+// Each source partition reports in Progress how far it is complete. The watermark
 // is the least of them; there is none until each of Progress.Sources has been
-// heard, and one that stalls holds it: no rate is better than a wrong one. An
-// idle source does not stall, it goes on sending Progress. A Progress that
+// heard, and one that stalls holds it: a missing rate is better than a wrong one.
+// An idle source does not stall, it goes on sending Progress. A Progress that
 // brings the watermark to or beyond `at` closes it: the rows take the values at
 // that record, its offset as version, and the D-clock there.
 //
@@ -35,7 +35,7 @@
 // thousands of `at`; Config.MaxRowsPerProgress bounds what it closes, the rest
 // is closed by the Progress records that follow, with the values at those. The
 // bound depends on the log alone, never on when rows were drained. A complete_to
-// is believed: a source whose clock runs ahead closes `at` early.
+// is believed: a source whose clock runs ahead closes its `at` early.
 //
 // # Forgetting
 //
@@ -69,7 +69,7 @@
 //
 // # Cost
 //
-// Per pane: one look-up, five series, fourteen sums each. Per at and series: two
+// Per pane: one look-up, five series, fourteen sums each. Per `at` and series: two
 // look-ups and additions a span. Memory: some 450 bytes per series and minute
 // with data within Config.Reach, about 1.3 KB per series, and the rows of at
 // most one flush. A series without data within Config.Reach takes none.

@@ -13,14 +13,14 @@ import (
 // written under another name is not resumed; another meaning is a new epoch.
 const Logic = "rollup/1"
 
-// Reasons of rejected records, beside task.ReasonSources.
+// Reasons of rejected records, besides task.ReasonSources.
 const (
 	reasonMinute = "minute_out_of_range"
 	// reasonSource rejects a pane of a partition of events that does not exist.
 	reasonSource = "source"
-	// reasonTwoTruths rejects a pane that says other counts than one of the same
-	// version before it: equal versions are equal values (I2), so one of the two
-	// is forged. Which one cannot be known; the alarm is the dead letter.
+	// reasonTwoTruths rejects a pane that has other counts than an earlier one of
+	// the same version: equal versions are equal values (I2), so one of the two is
+	// forged. Which one cannot be known; the dead letter is the alarm.
 	reasonTwoTruths = "two_truths"
 )
 
@@ -145,8 +145,8 @@ func (f *Fold) applyPane(r *task.Record) error {
 	return nil
 }
 
-// stored reads the pane of the key of p, which it leaves in f.key. A pane of a
-// forgotten minute is not known.
+// stored reads the stored pane with the key of p; the key is then in f.key. A
+// pane of a forgotten minute is not found.
 func (f *Fold) stored(p *schemas.Pane) (old schemas.Pane, known bool, err error) {
 	f.key = appendPaneKey(f.key[:0], p)
 	if p.Minute < f.meta.completeFrom {
@@ -214,8 +214,7 @@ func (f *Fold) applyProgress(r *task.Record) error {
 	return nil
 }
 
-// closeTo closes every `at` not later than last that is still open, as far as
-// the limit of rows allows.
+// closeTo closes every open `at` up to last, as far as the limit of rows allows.
 func (f *Fold) closeTo(last, version int64) {
 	t := f.table
 	if last < 0 {
@@ -230,15 +229,15 @@ func (f *Fold) closeTo(last, version int64) {
 	}
 	for rows := 0; t.next <= last && rows < f.plan.maxRows; t.step() {
 		if len(t.order) == 0 {
-			t.next = last // nothing to say about any at in between
+			t.next = last // no series has data for any `at` in between
 		}
 		rows += f.emit(t.next, version)
 	}
 	f.meta.next = t.next
 }
 
-// emit appends the rates of one at and returns their number. A row whose
-// cohorts include a forgotten minute is not emitted: it would pass a part for
+// emit appends the rates of one `at` and returns their number. A row whose
+// cohorts include a forgotten minute is not emitted: it would pass a part off as
 // the whole (R5).
 func (f *Fold) emit(at, version int64) int {
 	before := len(f.rows)
@@ -263,9 +262,9 @@ func (f *Fold) emit(at, version int64) int {
 // Dirty is the number of rates closed and not yet drained.
 func (f *Fold) Dirty() int { return len(f.rows) }
 
-// Drain returns the closed rates, by at, then series, window and age. Each
-// carries the offset of the Progress record that closed it, not next-1: it says
-// what was known there.
+// Drain returns the closed rates, by `at`, then series, window and age. The
+// version of each is the offset of the Progress record that closed it, not
+// next-1: it states what was known there.
 func (f *Fold) Drain(int64) []task.Row {
 	rows := f.rows
 	f.rows = nil
@@ -287,7 +286,7 @@ func (f *Fold) Save() error {
 	return nil
 }
 
-// CompleteTo is the last closed at; 0 if there is none. It never looks at own:
+// CompleteTo is the last `at` closed; 0 if there is none. It never looks at own:
 // a roll-up knows no more than its sources do.
 func (f *Fold) CompleteTo(schemas.Instant) schemas.Instant {
 	if f.meta.next == 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// noon is a whole day's middle, a multiple of every `every`.
+// noon is the middle of a day, a multiple of each Window.Every.
 const noon = int64(1_767_268_800)
 
 // script drives one fold, record by record, by times relative to noon.
@@ -129,7 +129,7 @@ func TestClosesOnTheProgressThatBringsTheWatermark(t *testing.T) {
 	s.complete(1, 3, 400)
 	s.want("the watermark is the least: source 0 holds it")
 	s.complete(0, 2, 185) // 7
-	s.want("it closes every at up to the watermark, in order",
+	s.want("it closes every `at` up to and including the watermark, in order",
 		line{3, 2, 17, 14, 7}, line{3, 3, 17, 14, 7})
 	s.complete(0, 3, 400)
 	s.want("a series without messages in any window has no row")
@@ -193,10 +193,10 @@ func TestNoDataClosesUpToTheWatermark(t *testing.T) {
 	if got, want := s.f.CompleteTo(0), schemas.Instant((noon+60)*1000); got != want {
 		t.Fatalf("complete to %d, want %d", got, want)
 	}
-	s.pane(0, 0, 0, 5, 5) // its at, 12:01, is closed
+	s.pane(0, 0, 0, 5, 5) // its `at`, 12:01, is closed
 	s.complete(0, 1, 150)
 	s.want("what comes after the first watermark is in the next at", line{3, 2, 5, 5, 3})
-	// With nothing to say, a watermark far ahead costs nothing.
+	// Without data, a watermark far ahead costs nothing.
 	s.complete(0, 2, 1<<40)
 	s.complete(1, 1, 1<<40)
 	if rows := s.accounts(); len(rows) != 1 || rows[0].At != noon+180 {

@@ -22,7 +22,7 @@ func (m *memory) dump() []byte {
 
 // The bytes of the state are a promise to the build that comes after: it opens
 // what this one has written. Where this file must change, Logic changes with it,
-// and docs/runbook.md says what becomes of the old states.
+// and docs/runbook.md explains what becomes of the old states.
 func TestStateBytesGolden(t *testing.T) {
 	t.Parallel()
 	const path = "testdata/state.golden"
@@ -45,7 +45,7 @@ func TestStateBytesGolden(t *testing.T) {
 	other.restart()
 	golden.Assert(t, path, append(append(s.st.dump(), '\n'), other.st.dump()...))
 
-	// What stands there opens, and nothing is written anew.
+	// The stored state opens, and nothing is written anew.
 	was := s.st.dump()
 	s.restart()
 	if now := s.st.dump(); string(now) != string(was) {

@@ -191,7 +191,7 @@ func at(rates []schemas.Rate, i int) any {
 	return "nothing"
 }
 
-// TestFoldIsBruteForce holds the fold against the definition on random logs.
+// TestFoldIsBruteForce compares the fold with the definition on random logs.
 func TestFoldIsBruteForce(t *testing.T) {
 	t.Parallel()
 	total, forgot := 0, 0

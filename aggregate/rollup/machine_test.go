@@ -44,13 +44,14 @@ func TestMachineLosesNothing(t *testing.T) {
 		out := &kept{}
 		rng := rand.New(rand.NewPCG(seed, 0x6d616368))
 		fs, crashes := vfs.NewMem(), 0
-		for !runMachine(t, cfg, log, out, fs, func() error {
+		run := machineRun{cfg: cfg, log: log, out: out, fs: fs, rng: rng, fault: func() error {
 			if crashes < 30 && rng.IntN(25) == 0 {
 				crashes++
 				return errCrash
 			}
 			return nil
-		}, rng) {
+		}}
+		for !run.toEnd(t) {
 		}
 		compareRates(t, seed, distinct(t, seed, ratesOf(t, out.rows)), bruteRates(cfg, log))
 		for i, p := range out.progress {
@@ -105,11 +106,21 @@ func TestSourcesOfAMachine(t *testing.T) {
 	}
 }
 
-// runMachine opens the state and applies the log from where it stands, with
-// flushes and checkpoints now and then. It reports false after a crash.
-func runMachine(t *testing.T, cfg Config, log []task.Record, out *kept, fs vfs.FS, fault func() error, rng *rand.Rand) bool {
+// machineRun is the roll-up on a log, with its state on fs and its rates in out.
+type machineRun struct {
+	cfg   Config
+	log   []task.Record
+	out   *kept
+	fs    vfs.FS
+	fault func() error // an error crashes the machine at a step
+	rng   *rand.Rand   // when to flush and to make a checkpoint
+}
+
+// toEnd opens the state and applies the log from its offset on, with flushes and
+// checkpoints now and then. It reports false after a crash.
+func (r machineRun) toEnd(t *testing.T) bool {
 	t.Helper()
-	st, err := store.Open(store.Options{Dir: "rollup", FS: fs})
+	st, err := store.Open(store.Options{Dir: "rollup", FS: r.fs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,8 +132,8 @@ func runMachine(t *testing.T, cfg Config, log []task.Record, out *kept, fs vfs.F
 	belongs, _ := st.Meta()
 	belongs.Epoch, belongs.Topic, belongs.Partitions, belongs.LogicVersion = 1, schemas.TopicPanes, 1, Logic
 	m, err := task.NewMachine(task.MachineConfig{
-		Stage: schemas.StageRollup, Belongs: belongs, NewFold: NewFold(cfg), Store: st, Emitter: out,
-		Fault: func(task.Step) error { return fault() },
+		Stage: schemas.StageRollup, Belongs: belongs, NewFold: NewFold(r.cfg), Store: st, Emitter: r.out,
+		Fault: func(task.Step) error { return r.fault() },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -134,11 +145,11 @@ func runMachine(t *testing.T, cfg Config, log []task.Record, out *kept, fs vfs.F
 		}
 		return err == nil
 	}
-	for m.Next() < int64(len(log)) {
-		if !step(m.Apply(log[m.Next()])) {
+	for m.Next() < int64(len(r.log)) {
+		if !step(m.Apply(r.log[m.Next()])) {
 			return false
 		}
-		switch rng.IntN(16) {
+		switch r.rng.IntN(16) {
 		case 0, 1:
 			_, err := m.Flush(ctx)
 			if err == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestTenthOutcome: state, ages and sums take outcomes as a list of whatever
-// length. The list is the test's own, one longer than that of schemas.
+// TestTenthOutcome: state, ages and sums take a list of outcomes of any length.
+// The list is the test's own, one longer than that of schemas.
 func TestTenthOutcome(t *testing.T) {
 	t.Parallel()
 	var nine schemas.Histograms

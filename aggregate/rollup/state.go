@@ -15,8 +15,8 @@ import (
 //	p | minute (8 B, big endian) | source (4 B, big endian) | tuple   → version and counts of a pane
 //	r                                                                 → meta
 //
-// The minute leads, so that forgetting is one DeleteRange; the tuple stands
-// there in full, each field after its length, so that no two tuples share a key.
+// The minute leads, so that forgetting is one DeleteRange. The tuple is written
+// in full, each field after its length, so that no two tuples share a key.
 const (
 	prefixPane = 'p'
 	prefixMeta = 'r'

@@ -17,12 +17,12 @@ type series struct {
 	sums    []schemas.Totals
 }
 
-// table is what of the state lies in memory: for each series its cohorts and the
+// table is the part of the state held in memory: for each series its cohorts and the
 // running sums of every span. It is derived wholly from the panes, the plan and
 // next, so that a restart rebuilds it.
 //
 // The sums are integers moved by exact deltas: a cohort that changes moves every
-// sum that holds its minute, a step of `at` adds the minute that comes of age
+// sum that covers its minute, a step of `at` adds the minute that comes of age
 // and takes away the one that leaves. Nothing is ever summed anew.
 type table struct {
 	plan *plan
@@ -36,7 +36,7 @@ type table struct {
 
 func newTable(p *plan) *table { return &table{plan: p, byID: map[schemas.Series]*series{}} }
 
-// oldest is the earliest minute that any `at` from next on looks at.
+// oldest is the earliest minute that `at` next or a later one needs.
 func (t *table) oldest() int64 { return t.next - t.plan.reach }
 
 // add changes a cohort of a series by delta.
@@ -80,7 +80,7 @@ func (t *table) addSums(s *series, sent int64, delta cohort, sign int64) {
 	}
 }
 
-// first is the earliest minute there is a cohort of.
+// first is the earliest minute with a cohort.
 func (t *table) first() (sent int64, ok bool) {
 	for _, s := range t.order {
 		for m := range s.cohorts {

@@ -69,8 +69,8 @@ func newPlan(c Config) *plan {
 	return p
 }
 
-// cohort holds what is known of the messages a series sent in one minute, at
-// each of plan.ages.
+// cohort holds what is known, at each of plan.ages, of the messages that a series
+// sent in one minute.
 type cohort []schemas.Totals
 
 // set makes dst the totals of c at each of the plan's ages.
@@ -81,14 +81,14 @@ func (p *plan) set(dst cohort, c *schemas.Counts) {
 }
 
 // totalsAt is what had become of the messages by the given age; age 0 means so
-// far. What a message was at send time it stays: Sent has no age.
+// far. Sent is the same at every age.
 func totalsAt(c *schemas.Counts, age int64) schemas.Totals {
 	t := schemas.Totals{Sent: c.Sent}
 	judge(t.Outcomes[:], c.Outcomes[:], age)
 	return t
 }
 
-// judge makes dst the outcomes hs at the given age.
+// judge sets dst to the outcomes hs at the given age.
 func judge(dst []int64, hs []schemas.Histogram, age int64) {
 	for o := range hs {
 		if age == 0 {

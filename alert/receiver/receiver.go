@@ -1,8 +1,8 @@
 // Package receiver hands notifications about incidents to the outside.
 //
-// A receiver may be shown the same notification again, after a crash between
-// its answer and the checkpoint; Notification.Key is then the same, and is what
-// the other side removes repeats by.
+// A receiver may be shown the same notification again, after a crash between its
+// answer and the checkpoint. Notification.Key is then the same, so that the other
+// side can remove repeats by it.
 package receiver
 
 import (
@@ -19,9 +19,9 @@ type Receiver interface {
 	// Name is the receiver's name in metrics and dead letters.
 	Name() string
 	// Send makes one attempt to hand n over, within the time of ctx. nil means
-	// that the other side has taken it. An error may pass with another attempt,
-	// unless it is an *Error: then this one was the last. A *Busy says when to try
-	// again. The text of no error holds a URL or a secret.
+	// that the other side has taken it. After an error another attempt may succeed,
+	// unless it is an *Error: then this one was the last. A *Busy tells when to try
+	// again. No error text holds a URL or a secret.
 	Send(ctx context.Context, n Notification) error
 }
 
@@ -30,14 +30,14 @@ type Reason string
 
 // The reasons.
 const (
-	// ReasonRefused: the other side said that a repeat is pointless.
+	// ReasonRefused: the other side answered that a repeat is pointless.
 	ReasonRefused Reason = "refused"
 	// ReasonUnreachable: every attempt failed in a way that may pass.
 	ReasonUnreachable Reason = "unreachable"
 )
 
-// Error says that a receiver gave a notification up. Its text holds no URL and
-// no secret: both may be the way in.
+// Error means that a notification was given up for a receiver. Its text holds
+// no URL and no secret: either may give access.
 type Error struct {
 	Reason Reason
 	// Attempts made; Tell counts them.
@@ -68,7 +68,7 @@ func (b *Busy) Unwrap() error { return b.Err }
 // Notification is what is said about one transition of an incident. Times are
 // UTC; rates are fractions.
 type Notification struct {
-	// Key is the same each time this notification is sent, and no other's.
+	// Key is the same each time this notification is sent, and unique to it.
 	Key string `json:"key"`
 	// Incident is the same in all notifications of one incident.
 	Incident string                `json:"incident"`

@@ -17,7 +17,7 @@ type Limits struct {
 	Attempt  time.Duration
 	Attempts int
 	// Backoff is the longest first pause between two attempts; it doubles up to
-	// MaxPause. Who asks for a longer pause than that is given up.
+	// MaxPause. A receiver that asks for a longer pause than that is given up.
 	Backoff  time.Duration
 	MaxPause time.Duration
 	// Total bounds all of it, for all receivers together.
@@ -25,7 +25,7 @@ type Limits struct {
 }
 
 // DefaultLimits: four quick failures are over after 3.5 s of pauses at most; a
-// receiver that answers nothing has two attempts. A stage has 30 s to stop, and
+// receiver that does not answer has two attempts. A stage has 30 s to stop, and
 // two notifications may begin within one Total.
 func DefaultLimits() Limits {
 	return Limits{
@@ -40,9 +40,9 @@ func DefaultLimits() Limits {
 var errTime = errors.New("the time to tell a notification is over")
 
 // Tell shows n to all receivers side by side and waits for each, so that a dead
-// one holds up none of the others. What became of it stands at the receiver's
-// place: nil where it was taken, an *Error where it was given up. If ctx ends it
-// is neither: nobody knows who took it, and the error is the cause of ctx.
+// one holds up none of the others. The result at a receiver's index is nil where
+// it took n, an *Error where it was given up. If ctx ends first it is neither, as
+// nobody knows whether the receiver took n: the error wraps the cause of ctx.
 func Tell(ctx context.Context, receivers []Receiver, n Notification, l Limits) []error {
 	within, cancel := context.WithTimeoutCause(ctx, l.Total, errTime)
 	defer cancel()

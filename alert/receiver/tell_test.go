@@ -125,8 +125,8 @@ func TestTellOutcomes(t *testing.T) {
 	}
 }
 
-// A stop ends every attempt and pause at once, and is not taken for a receiver
-// that gave up; who had taken it by then has.
+// A stop ends every attempt and pause at once, and no receiver counts as given up
+// because of it; those that had taken the notification by then count as told.
 func TestTellStops(t *testing.T) {
 	stop := errors.New("stop")
 	for _, cause := range []error{stop, context.DeadlineExceeded} {

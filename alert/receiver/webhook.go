@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxAnswerBytes of an answer are read, so that the connection can be used
-	// again; what it says is not looked at.
+	// again; its content is not looked at.
 	maxAnswerBytes = 64 << 10
 	// The specification's bounds on a secret.
 	leastSecretBytes, mostSecretBytes = 24, 64
@@ -128,7 +128,7 @@ func (w *Webhook) post(ctx context.Context, id string, body []byte) error {
 		return fmt.Errorf("post: %w", err)
 	}
 	defer resp.Body.Close()
-	// The status has decided; a body that breaks off only costs the connection.
+	// The status decides; a body that breaks off only costs the connection.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswerBytes)
 	return classify(resp)
 }

@@ -193,7 +193,7 @@ func TestWebhookHidesItsURL(t *testing.T) {
 	}
 }
 
-// A receiver that answers nothing costs the time-out of each attempt, no more.
+// A receiver that does not answer costs the time-out of each attempt, no more.
 func TestWebhookTimesOut(t *testing.T) {
 	release := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

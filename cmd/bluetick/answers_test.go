@@ -30,7 +30,7 @@ func connection(t *testing.T) driver.Conn {
 	return conn
 }
 
-// TestAsk puts questions to a real engine and looks at what a person would read.
+// TestAsk asks a real engine and looks at what a person would read.
 func TestAsk(t *testing.T) {
 	conn := connection(t)
 	for name, c := range map[string]struct{ query, format, want string }{
@@ -46,28 +46,52 @@ func TestAsk(t *testing.T) {
 		"a comment first": {"-- how many\nSELECT 1 AS n", "tsv", "n\n1\n"},
 	} {
 		var out bytes.Buffer
-		if err := ask(t.Context(), conn, c.query, c.format, &out); err != nil || out.String() != c.want {
+		if err := ask(t.Context(), conn, c.query, layout{format: c.format}, &out); err != nil || out.String() != c.want {
 			t.Errorf("%s: %q, %v; want %q", name, &out, err, c.want)
 		}
 	}
 }
 
-// TestAskWithoutAnAnswer: what returns no rows is done and says nothing.
+// TestForeignText: text that somebody else wrote cannot act on the terminal, and
+// is no formula where that is asked for; a file gets it as it is.
+func TestForeignText(t *testing.T) {
+	conn := connection(t)
+	const query = "SELECT '=1+1' AS a, concat('x', char(27), '[2J', char(0xe2, 0x80, 0xae), 'y') AS b, -2 AS n, NULL AS nothing, ['=1'] AS list"
+	for name, c := range map[string]struct {
+		how  layout
+		want string
+	}{
+		"a table":           {layout{format: "table"}, "a     b                n   nothing  list\n=1+1  x\\x1b[2J\\u202ey  -2  NULL     [=1]\n"},
+		"tsv on a terminal": {layout{format: "tsv", shown: true}, "a\tb\tn\tnothing\tlist\n=1+1\tx\\x1b[2J\\u202ey\t-2\tNULL\t[=1]\n"},
+		"tsv in a file":     {layout{format: "tsv"}, "a\tb\tn\tnothing\tlist\n=1+1\tx\x1b[2J\u202ey\t-2\tNULL\t[=1]\n"},
+		"json":              {layout{format: "json"}, `{"a":"=1+1","b":"x\u001b[2J\u202ey","list":["=1"],"n":-2,"nothing":null}` + "\n"},
+		"csv":               {layout{format: "csv"}, "a,b,n,nothing,list\n=1+1,x\x1b[2J\u202ey,-2,,[=1]\n"},
+		"safe csv":          {layout{format: "csv", safe: true}, "a,b,n,nothing,list\n'=1+1,x\x1b[2J\u202ey,-2,,[=1]\n"},
+	} {
+		var out bytes.Buffer
+		if err := ask(t.Context(), conn, query, c.how, &out); err != nil || out.String() != c.want {
+			t.Errorf("%s: %q, %v; want %q", name, &out, err, c.want)
+		}
+	}
+}
+
+// TestAskWithoutAnAnswer: a statement that returns no rows is done and prints
+// nothing.
 func TestAskWithoutAnAnswer(t *testing.T) {
 	conn := connection(t)
 	var out bytes.Buffer
 	for _, query := range []string{
 		"CREATE TABLE things (n Int64) ENGINE = MergeTree ORDER BY n", "INSERT INTO things SELECT number FROM numbers(3)",
 	} {
-		if err := ask(t.Context(), conn, query, "table", &out); err != nil || out.Len() > 0 {
+		if err := ask(t.Context(), conn, query, layout{format: "table"}, &out); err != nil || out.Len() > 0 {
 			t.Fatalf("%s: %q, %v", query, &out, err)
 		}
 	}
-	if err := ask(t.Context(), conn, "SELECT count() AS n FROM things", "tsv", &out); err != nil || out.String() != "n\n3\n" {
+	if err := ask(t.Context(), conn, "SELECT count() AS n FROM things", layout{format: "tsv"}, &out); err != nil || out.String() != "n\n3\n" {
 		t.Errorf("%q, %v", &out, err)
 	}
 	for _, query := range []string{"SELECT nothing", "SELEC 1", "SELECT * FROM no_such_table"} {
-		if err := ask(t.Context(), conn, query, "table", &out); err == nil {
+		if err := ask(t.Context(), conn, query, layout{format: "table"}, &out); err == nil {
 			t.Errorf("%s: no error", query)
 		}
 	}
@@ -82,7 +106,7 @@ func TestAuditLines(t *testing.T) {
 	}
 }
 
-// TestAuditExit: a script can tell "they differ" from "nobody compared".
+// TestAuditExit: a script can tell "they differ" from "nothing was compared".
 func TestAuditExit(t *testing.T) {
 	dsn := "clickhouse://127.0.0.1:" + closedPort(t)
 	for name, c := range map[string]struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 	"github.com/bluetick/bluetick/internal/audit"
+	"github.com/bluetick/bluetick/internal/terminal"
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
@@ -51,10 +52,10 @@ func (c *auditCmd) Run(ctx context.Context) error {
 	return c.tell(os.Stdout, &report)
 }
 
-// tell prints the report and says with its error how the process ends.
+// tell prints the report; its error decides how the process ends.
 func (c *auditCmd) tell(w io.Writer, r *audit.Report) error {
 	if c.JSON {
-		enc := json.NewEncoder(w)
+		enc := json.NewEncoder(terminal.JSONWriter{W: w})
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(r); err != nil {
 			return unanswered{fmt.Errorf("print the report: %w", err)}
@@ -74,10 +75,10 @@ func (c *auditCmd) tell(w io.Writer, r *audit.Report) error {
 
 func printAudit(w io.Writer, r *audit.Report) {
 	for _, d := range r.Examples {
-		fmt.Fprintln(w, d)
+		fmt.Fprintln(w, terminal.Clean(d.String()))
 	}
 	for _, u := range r.Forged {
-		fmt.Fprintln(w, u)
+		fmt.Fprintln(w, terminal.Clean(u.String()))
 	}
 	if r.Unexplained > 0 {
 		fmt.Fprintf(w, "audit: %d rows that no log explains; see who may write to the topics (docs/runbook.md)\n", r.Unexplained)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/bluetick/bluetick/internal/terminal"
 )
 
 // cli is the command line.
@@ -29,8 +31,8 @@ type cli struct {
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
-// errQuiet ends the process with exit code 1 and no further word: the command
-// has already said what is wrong.
+// errQuiet ends the process with exit code 1 and no further message: the command
+// has already printed what is wrong.
 var errQuiet = errors.New("")
 
 // unanswered is the error of a command that asks a question and got no answer.
@@ -40,7 +42,7 @@ type unanswered struct{ error }
 // Unwrap returns the cause.
 func (u unanswered) Unwrap() error { return u.error }
 
-// exitCode is what the process ends with after a command returned err.
+// exitCode is the exit code of the process after a command returned err.
 func exitCode(err error) int {
 	var u unanswered
 	switch {
@@ -69,7 +71,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	if err := k.Run(); err != nil {
 		if !errors.Is(err, errQuiet) {
-			fmt.Fprintln(os.Stderr, "bluetick:", err)
+			fmt.Fprintln(os.Stderr, "bluetick:", terminal.CleanLines(err.Error()))
 		}
 		os.Exit(exitCode(err))
 	}

@@ -31,7 +31,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	return c.role(ctx, pipeline.Line())
 }
 
-// role loads the configuration and does what the role says until ctx ends.
+// role loads the configuration and runs the role until ctx ends.
 func (s *settings) role(ctx context.Context, r pipeline.Role) error {
 	cfg, err := s.load()
 	if err != nil {

@@ -92,7 +92,11 @@ func TestHelpTeachesNoSecret(t *testing.T) {
 		var out bytes.Buffer
 		func() {
 			defer func() { _ = recover() }() // Exit does not end the parsing here
-			parsed(t, &out, command, "--help")
+			args := []string{command, "--help"}
+			if command == "sql" {
+				args = []string{command, "SELECT 1", "--help"}
+			}
+			parsed(t, &out, args...)
 		}()
 		text := out.String()
 		if !strings.Contains(text, "file:PATH") {

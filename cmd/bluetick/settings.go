@@ -16,7 +16,7 @@ import (
 )
 
 // settings are the flags every command shares. A flag that is not given leaves
-// what the config file says; the file leaves the defaults.
+// the setting of the config file; what the file does not set keeps its default.
 type settings struct {
 	Config string `help:"YAML file with everything that can be set." type:"existingfile" env:"BLUETICK_CONFIG" placeholder:"FILE"`
 	Data   string `help:"Folder for all data (default: data). One process at a time." env:"BLUETICK_DATA" placeholder:"DIR"`
@@ -35,6 +35,9 @@ type settings struct {
 	KafkaAcceptLoss bool     `help:"Start on a damaged log of the embedded Kafka without the records that cannot be read; the files are kept aside." env:"BLUETICK_KAFKA_ACCEPT_LOSS"`
 	ClickhouseDSN   string   `name:"clickhouse-dsn" help:"ClickHouse server to use instead of the embedded one, as clickhouse://host:9000 or http://host:8123, or with user:password@ before the host as env:NAME or file:PATH; its database is created if missing (default: bluetick)." env:"BLUETICK_CLICKHOUSE_DSN" placeholder:"DSN|env:NAME|file:PATH" secret:"address"`
 	ChdbLib         string   `help:"Path of libchdb, the embedded ClickHouse, if not where make puts it." env:"BLUETICK_CHDB_LIB" placeholder:"FILE"`
+
+	ClickhouseReaderPassword string   `name:"clickhouse-reader-password" help:"Password that readers of the embedded ClickHouse's port must give, as env:NAME or file:PATH (default: none)." env:"BLUETICK_CLICKHOUSE_READER_PASSWORD" placeholder:"env:NAME|file:PATH" secret:"value"`
+	HTTPHosts                []string `name:"http-hosts" help:"Names, beside localhost and addresses, under which the ports for SQL and metrics answer." env:"BLUETICK_HTTP_HOSTS" placeholder:"NAME"`
 
 	StartTimeout time.Duration `help:"How long Kafka and ClickHouse may each take to answer at the start (default: 2m)." env:"BLUETICK_START_TIMEOUT" placeholder:"DURATION"`
 
@@ -99,6 +102,7 @@ func (s *settings) over() (pipeline.Config, error) {
 		{s.KafkaListen, &c.Kafka.Listen},
 		{s.ClickhouseDSN, &c.ClickHouse.DSN},
 		{s.ChdbLib, &c.ClickHouse.Library},
+		{s.ClickhouseReaderPassword, &c.ClickHouse.ReaderPassword},
 		{s.LogLevel, &c.Log.Level},
 		{s.LogFormat, &c.Log.Format},
 	} {
@@ -108,6 +112,9 @@ func (s *settings) over() (pipeline.Config, error) {
 	}
 	if len(s.KafkaBrokers) > 0 {
 		c.Kafka.Brokers = s.KafkaBrokers
+	}
+	if len(s.HTTPHosts) > 0 {
+		c.HTTP.Hosts = s.HTTPHosts
 	}
 	c.Kafka.AcceptLoss = c.Kafka.AcceptLoss || s.KafkaAcceptLoss
 	if s.StartTimeout != 0 {

@@ -53,8 +53,8 @@ func TestSecretOfFlagMayComeFromAFile(t *testing.T) {
 	}
 }
 
-// TestPasswordStaysOut: a password is in no error, above all not one that makes
-// the DSN unreadable.
+// TestPasswordStaysOut: no error contains a password, not even one that makes the
+// DSN unreadable.
 func TestPasswordStaysOut(t *testing.T) {
 	for _, password := range []string{"hush%zz", "hu/sh", "hush#1", "hu sh"} {
 		s := settings{ClickhouseDSN: "clickhouse://writer:" + password + "@db:9000/bluetick"}
@@ -139,17 +139,17 @@ func TestCells(t *testing.T) {
 		"[6162 63]":           plain([]string{"ab", "c"}, "Array(FixedString(16))"),
 		`a\tb`:                plain("a\tb", "String"),
 	} {
-		if got := cell(v); got != want {
+		if got := newWriter(layout{format: "tsv"}, io.Discard, nil).cell(v); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
 
-// TestLargeResult: a table leaves as it comes, and does not wait in memory for
+// TestLargeResult: a table is written as it comes, and does not wait in memory for
 // its last row.
 func TestLargeResult(t *testing.T) {
 	var out bytes.Buffer
-	w := newWriter("table", &out, []string{"n", "x"})
+	w := newWriter(layout{format: "table"}, &out, []string{"n", "x"})
 	for range alignRows {
 		if err := w.row([]any{int64(7), "y"}); err != nil {
 			t.Fatal(err)
@@ -162,12 +162,12 @@ func TestLargeResult(t *testing.T) {
 
 func TestJSONWithoutNumbers(t *testing.T) {
 	var out bytes.Buffer
-	if err := newWriter("json", &out, []string{"a", "b"}).row([]any{math.NaN(), math.Inf(1)}); err != nil || out.String() != `{"a":null,"b":null}`+"\n" {
+	if err := newWriter(layout{format: "json"}, &out, []string{"a", "b"}).row([]any{math.NaN(), math.Inf(1)}); err != nil || out.String() != `{"a":null,"b":null}`+"\n" {
 		t.Errorf("%q, %v", &out, err)
 	}
 }
 
-// TestAskingNeedsNoSecretOfASource: a second terminal has none of them.
+// TestAskingNeedsNoSecretOfASource: a second terminal does not have them.
 func TestAskingNeedsNoSecretOfASource(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bluetick.yaml")
 	text := "pepper: env:NO_PEPPER_HERE\nsources: [{name: main, provider: meta, secrets: ['env:NO_SECRET_HERE']}]\n"
@@ -202,7 +202,7 @@ func TestDemoRefuses(t *testing.T) {
 	}
 }
 
-// TestQuietWhenOnlyAsking: the engine opened for one question does not tell of it.
+// TestQuietWhenOnlyAsking: an engine opened for one question does not log its start.
 func TestQuietWhenOnlyAsking(t *testing.T) {
 	for given, want := range map[string]string{"": "warn", "info": "warn", "debug": "debug", "error": "error"} {
 		c, err := (&settings{LogLevel: given}).loadToAsk()

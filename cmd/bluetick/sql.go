@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,13 +17,17 @@ import (
 	"unicode"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/charmbracelet/x/term"
+
+	"github.com/bluetick/bluetick/internal/terminal"
 )
 
 // sqlCmd asks ClickHouse from a terminal.
 type sqlCmd struct {
 	settings
-	Query  string `arg:"" help:"One statement; - reads it from standard input."`
-	Format string `help:"table, tsv or json (one object a line)." enum:"table,tsv,json" default:"table"`
+	Query   string `arg:"" help:"One statement; - reads it from standard input."`
+	Format  string `help:"table, tsv, csv or json (one object a line)." enum:"table,tsv,csv,json" default:"table"`
+	SafeCSV bool   `name:"safe-csv" help:"CSV in which no text is a formula for a spreadsheet: an apostrophe stands before =, +, - and @."`
 }
 
 // Help is shown below the flags.
@@ -32,7 +37,13 @@ does not (opens the data itself). With --clickhouse-dsn it asks that server.
 
   bluetick sql "SELECT campaign, sent, delivery_rate, opt_out_rate FROM v_campaigns"
   bluetick sql "SHOW TABLES"
-  bluetick sql --format json "SELECT * FROM alerts FINAL ORDER BY at"`
+  bluetick sql --format json "SELECT * FROM alerts FINAL ORDER BY at"
+  bluetick sql --safe-csv "SELECT * FROM v_campaigns" > campaigns.csv
+
+Names come from webhooks. In a table, and on a terminal in every format, control
+characters and those that reorder text are shown as escapes (\x1b, \u202e); in a
+file or a pipe tsv and csv hold the text as it is. Give --safe-csv for a file that
+a spreadsheet will open.`
 }
 
 // Run executes the command.
@@ -45,11 +56,15 @@ func (c *sqlCmd) Run(ctx context.Context) error {
 		}
 		query = string(b)
 	}
-	return c.asking(ctx, func(conn driver.Conn) error { return ask(ctx, conn, query, c.Format, os.Stdout) })
+	how := layout{format: c.Format, safe: c.SafeCSV, shown: term.IsTerminal(os.Stdout.Fd())}
+	if c.SafeCSV {
+		how.format = "csv"
+	}
+	return c.asking(ctx, func(conn driver.Conn) error { return ask(ctx, conn, query, how, os.Stdout) })
 }
 
 // ask runs one statement and writes its answer.
-func ask(ctx context.Context, conn driver.Conn, query, format string, w io.Writer) error {
+func ask(ctx context.Context, conn driver.Conn, query string, how layout, w io.Writer) error {
 	if !answers(query) {
 		return conn.Exec(ctx, query)
 	}
@@ -58,7 +73,7 @@ func ask(ctx context.Context, conn driver.Conn, query, format string, w io.Write
 		return err
 	}
 	defer rows.Close()
-	out := newWriter(format, w, rows.Columns())
+	out := newWriter(how, w, rows.Columns())
 	for rows.Next() {
 		values := make([]any, len(rows.ColumnTypes()))
 		for i, t := range rows.ColumnTypes() {
@@ -111,7 +126,7 @@ func code(query string) string {
 }
 
 // plain turns a scanned value into what a person reads: pointers followed, keys
-// in hex, times in UTC without a fraction that says nothing.
+// in hex, times in UTC without a fraction of zero.
 func plain(v any, typ string) any {
 	r := reflect.ValueOf(v)
 	if r.Kind() == reflect.Pointer {
@@ -142,29 +157,67 @@ func plain(v any, typ string) any {
 	return v
 }
 
-// alignRows is how many rows of a table are aligned together: a table has to be
-// held until it is, and a result may be larger than the memory.
+// alignRows is how many rows of a table are aligned together: rows are held in
+// memory until they are aligned, and a result may be larger than the memory.
 const alignRows = 1000
+
+// layout is how an answer is written.
+type layout struct {
+	format string // table, tsv, csv or json
+	safe   bool   // csv: no text is a formula
+	shown  bool   // on a terminal
+}
 
 // writer writes rows in one of the formats.
 type writer struct {
-	format  string
+	layout
 	columns []string
 	out     io.Writer
 	tabs    *tabwriter.Writer
+	csv     *csv.Writer
 	rows    int
 }
 
-func newWriter(format string, w io.Writer, columns []string) *writer {
-	out := &writer{format: format, columns: columns, out: w}
-	if format == "table" {
+func newWriter(how layout, w io.Writer, columns []string) *writer {
+	out := &writer{layout: how, columns: columns, out: w}
+	switch how.format {
+	case "json":
+		out.out = terminal.JSONWriter{W: w}
+		return out
+	case "csv":
+		out.csv = csv.NewWriter(w)
+	case "table":
 		out.tabs = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		out.out = out.tabs
 	}
-	if format != "json" {
-		fmt.Fprintln(out.out, strings.Join(columns, "\t"))
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = out.text(c)
 	}
+	_ = out.line(names) // the rows or the end say it again
 	return out
+}
+
+// text is one cell that somebody else may have written.
+func (w *writer) text(s string) string {
+	if w.safe {
+		s = terminal.SafeCell(s)
+	}
+	switch {
+	case w.format == "table" || w.shown:
+		return terminal.Clean(s)
+	case w.format == "tsv":
+		return strings.NewReplacer("\t", `\t`, "\n", `\n`).Replace(s)
+	}
+	return s
+}
+
+func (w *writer) line(cells []string) error {
+	if w.csv != nil {
+		return w.csv.Write(cells)
+	}
+	_, err := fmt.Fprintln(w.out, strings.Join(cells, "\t"))
+	return err
 }
 
 func (w *writer) row(values []any) error {
@@ -181,31 +234,40 @@ func (w *writer) row(values []any) error {
 	}
 	cells := make([]string, len(values))
 	for i, v := range values {
-		cells[i] = cell(v)
+		cells[i] = w.cell(v)
 	}
-	_, err := fmt.Fprintln(w.out, strings.Join(cells, "\t"))
+	err := w.line(cells)
 	if err == nil && w.rows%alignRows == 0 {
 		err = w.end()
 	}
 	return err
 }
 
-func cell(v any) string {
+func (w *writer) cell(v any) string {
 	switch v := v.(type) {
 	case nil:
+		if w.csv != nil {
+			return "" // what spreadsheets take for no value
+		}
 		return "NULL"
 	case float64:
 		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.6f", v), "0"), ".")
 	case string:
-		return strings.NewReplacer("\t", `\t`, "\n", `\n`).Replace(v)
+		return w.text(v)
+	case []string, map[string]string:
+		return w.text(fmt.Sprint(v))
 	default:
-		return fmt.Sprint(v)
+		return terminal.Clean(fmt.Sprint(v))
 	}
 }
 
 func (w *writer) end() error {
-	if w.tabs == nil {
-		return nil
+	switch {
+	case w.csv != nil:
+		w.csv.Flush()
+		return w.csv.Error()
+	case w.tabs != nil:
+		return w.tabs.Flush()
 	}
-	return w.tabs.Flush()
+	return nil
 }

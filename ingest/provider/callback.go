@@ -72,7 +72,7 @@ func (d *Decoder) callbackObject(e *schemas.Event, s string) {
 	})
 }
 
-// dimension sets one value under its name; the first of several holds.
+// dimension sets one value under its name; of several the first counts.
 func (d *Decoder) dimension(e *schemas.Event, name, value string) {
 	value = d.Public(value, MaxValue)
 	if value == "" {

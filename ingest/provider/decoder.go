@@ -17,10 +17,11 @@ type Dialect struct {
 	// Channel is the medium of its messages. A provider of several sets
 	// Decoder.Channel for each item.
 	Channel schemas.Channel
-	// Revision is raised whenever decoding says something else of the same bytes.
+	// Revision is raised whenever decoding makes something else of the same
+	// bytes.
 	Revision uint8
-	// IDMarks are beginnings by which message ids of this provider, of whatever
-	// message, are known. A text that holds one never leaves.
+	// IDMarks are the prefixes by which any message id of this provider is
+	// recognised. A text that holds one never leaves.
 	IDMarks []string
 
 	parsers fastjson.ParserPool // for JSON inside strings
@@ -51,20 +52,20 @@ func (d *Dialect) NewDecoder(r *Request, in *Input) *Decoder {
 	}
 }
 
-// Item is one status, message, preference or the like, and where it stands.
+// Item is one status, message, preference or the like, and its place in the body.
 type Item struct {
 	// JSON is the item; nil if it is not JSON.
 	JSON *fastjson.Value
 	// Raw is the item's bytes where JSON is nil.
 	Raw []byte
-	// Pointer is where the item stands in the body, as a JSON pointer if it is
-	// JSON. Of an item of a list it is where the list's parent stands, and List and
-	// Index say which of the list it is.
+	// Pointer is the item's place in the body, as a JSON pointer if it is JSON.
+	// For an item of a list it is the place of the list's parent, and List and
+	// Index say which item of which list it is.
 	Pointer, List string
 	Index         int
 	// OwnID is the provider's own id of the event: the same in every retry, and
-	// different from that of every other event of the account. Empty: the id is
-	// made of the event's content.
+	// different from that of every other event of the account. If it is empty the
+	// id is made of the event's content.
 	OwnID string
 }
 
@@ -106,7 +107,7 @@ func (d *Decoder) Admit(where string) bool {
 	return true
 }
 
-// Ignore counts something that says nothing bluetick keeps.
+// Ignore counts something that holds nothing bluetick keeps.
 func (d *Decoder) Ignore() { d.res.Stats.Ignored++ }
 
 // Letter keeps an item that cannot become an event, with one of the reasons.
@@ -161,8 +162,8 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 	d.res.Events = append(d.res.Events, e)
 }
 
-// AccountOr is the account of an item: what the source says, else the
-// provider's own id of it, cleaned; empty if neither names one.
+// AccountOr is the account of an item: the one configured for the source, else
+// the provider's own id of it, cleaned; empty if neither names one.
 func (d *Decoder) AccountOr(id string) string {
 	if d.in.Account != "" {
 		return d.in.Account
@@ -187,8 +188,8 @@ func (d *Decoder) Public(s string, limit int) string {
 	return c
 }
 
-// MessageKey is the key of the message with that id of the provider's, zero if
-// id is empty. The id becomes a secret of the item.
+// MessageKey is the key of the message with that provider id, zero if id is
+// empty. The id becomes a secret of the item.
 func (d *Decoder) MessageKey(id string) schemas.Key {
 	if id == "" {
 		return schemas.Key{}

@@ -51,8 +51,8 @@ func TestEmit(t *testing.T) {
 	}
 }
 
-// TestOwnID: the provider's own id is all that makes the event's, within one
-// account of one provider.
+// TestOwnID: within one account of one provider, the event's id is made of the
+// provider's own id alone.
 func TestOwnID(t *testing.T) {
 	id := func(account, own string, at schemas.Instant) schemas.Key {
 		d := testDecoder(t)
@@ -95,7 +95,7 @@ func TestChannelOfAnItem(t *testing.T) {
 	}
 }
 
-// TestBegin: the people of one item are not the next one's.
+// TestBegin: the people of one item are not carried over to the next.
 func TestBegin(t *testing.T) {
 	d := testDecoder(t)
 	d.Person.AddNumber("447700900123")

@@ -4,10 +4,10 @@
 // what leaves are pseudonyms and dimensions.
 //
 // Decoding is permissive. Unknown fields, types and statuses are never errors:
-// they become events of TypeOther with their raw name, or are counted as
-// ignored where they say nothing. What cannot become an event although it
-// should (no message id, no readable time) becomes a dead letter and does not
-// spoil the rest of its body.
+// they become events of TypeOther with their raw name, or are counted as ignored
+// if they hold nothing to keep. What cannot become an event although it should
+// (no message id, no readable time) becomes a dead letter and does not spoil the
+// rest of its body.
 //
 // # Adding a provider
 //
@@ -20,7 +20,7 @@
 //     order: is the method allowed (Methods), is this the provider's handshake
 //     (Handshake), is the request authentic (Verify), what does it say (Decode).
 //     Verify must not parse the body beyond what the signature needs. Result.Reply
-//     is the answer where the provider wants another one than a plain 200, such
+//     is the answer if the provider asks for one other than a plain 200, such
 //     as an empty 204 or a redirect. The door sends it once Kafka has everything.
 //
 // The command line hands the door a Registry with one instance of each provider;
@@ -45,9 +45,9 @@
 // of the event and must then set Item.OwnID to the provider's own id of the
 // event. Otherwise its retries would be new events.
 //
-// # Which tests hold every provider
+// # Tests that every provider must pass
 //
-// Package providertest has them: Check holds for every single result, Retry and
-// Concurrent for every provider. Each provider adds golden files, fuzz targets
-// for decoding and privacy, and a table for its signatures.
+// Package providertest has them: Check is for each result, Retry and Concurrent
+// are for each provider. Each provider adds golden files, fuzz targets for
+// decoding and privacy, and a table for its signatures.
 package provider

@@ -72,9 +72,9 @@ func phoneCountry(phone string) string {
 	return ""
 }
 
-// planned is a canonical number as the numbering plan wants it. The library's
-// own parser cleans up what people type, which takes three times as long as
-// finding the country.
+// planned is a canonical number in the form that the numbering plan's library
+// takes. The library's own parser cleans up what people type, which takes three
+// times as long as finding the country.
 func planned(code int, national string) *phonenumbers.PhoneNumber {
 	number := &phonenumbers.PhoneNumber{CountryCode: proto.Int32(int32(code))}
 	if zeros := len(national) - len(strings.TrimLeft(national, "0")); zeros > 0 {
@@ -122,8 +122,8 @@ func (p *Person) reset() {
 	p.secrets.phones, p.secrets.ids = p.secrets.phones[:0], p.secrets.ids[:0]
 }
 
-// AddNumber adds what stands in a field meant for a phone number; since 2026
-// such a field may hold a business-scoped id. Anything else names nobody.
+// AddNumber adds the content of a field meant for a phone number; since 2026 such
+// a field may hold a business-scoped id. Anything else names nobody.
 func (p *Person) AddNumber(s string) {
 	if scopedCountry(s) != "" {
 		p.AddScoped(s)
@@ -178,7 +178,7 @@ func (p *Person) add(kind, identity string) {
 }
 
 // Hide adds an id that is not an identity, such as a message's or a group's: no
-// text with it leaves.
+// text that contains it leaves.
 func (p *Person) Hide(id string) { p.secrets.addID(id) }
 
 // where is the person's country: by the phone, else by the scoped id.

@@ -68,7 +68,7 @@ const (
 	VerdictOK
 )
 
-// Handshake says what a request is to a provider's handshake.
+// Handshake is the outcome of looking at a request as a handshake.
 type Handshake uint8
 
 // The outcomes of a handshake.
@@ -79,11 +79,11 @@ const (
 	HandshakeRefused                  // its token is wrong, or the source has none
 )
 
-// Reply is an answer that a provider wants to have. The zero Reply leaves it to
+// Reply is the answer that a provider asks for. The zero Reply leaves it to
 // the door.
 type Reply struct {
-	// Status is from 200 to 399, or 0 for the zero Reply: whatever refuses a
-	// request is the door's to say.
+	// Status is from 200 to 399, or 0 for the zero Reply: refusals are answered by
+	// the door.
 	Status int
 	// Location is where a redirect leads; empty for none.
 	Location string
@@ -91,14 +91,14 @@ type Reply struct {
 	Text string
 }
 
-// Input is what decoding must know beside the request. It is the same for all
+// Input is what decoding must know besides the request. It is the same for all
 // requests of a source.
 type Input struct {
 	// Source is the configured source's name.
 	Source string
 	// Account, if not empty, replaces the provider's account id.
 	Account string
-	// CampaignPattern says which bare callback values are campaigns; nil: none.
+	// CampaignPattern matches the bare callback values that are campaigns; nil: none.
 	// See CompileCampaignPattern.
 	CampaignPattern *regexp.Regexp
 	// MaxEventAge is how long before ReceivedAt an event may have occurred.
@@ -109,7 +109,7 @@ type Input struct {
 	Words *schemas.OptOutWords
 }
 
-// Result is what a request says.
+// Result is what a request contained.
 type Result struct {
 	Events  []schemas.Event
 	Letters []schemas.DeadLetter
@@ -117,11 +117,11 @@ type Result struct {
 	Reply   Reply
 }
 
-// Stats counts what decoding did beside making events and letters.
+// Stats counts what decoding did besides making events and letters.
 type Stats struct {
 	// Clamped is the number of events whose time lay after ReceivedAt.
 	Clamped int
-	// Ignored is the number of items that say nothing bluetick keeps.
+	// Ignored is the number of items that hold nothing bluetick keeps.
 	Ignored int
 	// Withheld is the number of texts (dimensions, free map, titles, link and
 	// button ids) left out because they held a phone number or an id of the

@@ -10,8 +10,8 @@ import (
 // NewRegistry. The zero Registry knows none.
 type Registry struct{ all []Provider }
 
-// NewRegistry makes the list. Of two providers with the same name only the first
-// could be found, so that is a mistake in the program and panics.
+// NewRegistry makes the list. Two providers with the same name are a mistake in
+// the program, since only the first could be found: it panics.
 func NewRegistry(all ...Provider) Registry {
 	var r Registry
 	for _, p := range all {

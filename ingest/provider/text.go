@@ -38,8 +38,8 @@ func Clean(s string, limit int) string {
 	return s
 }
 
-// plain reports whether s is printable ASCII without white space at its ends:
-// what nearly every value is.
+// plain reports whether s is printable ASCII without white space at its ends: as
+// nearly every value is.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
@@ -59,8 +59,8 @@ const (
 	nationalDigits = 8
 )
 
-// secrets are the phone numbers and ids an item names: what must not leave with
-// any text the sender or the provider chose.
+// secrets are the phone numbers and ids an item names: they must not leave in any
+// text that the sender or the provider chose.
 type secrets struct {
 	phones []string // the last nationalDigits of each
 	ids    []string
@@ -107,7 +107,7 @@ func (s *secrets) in(v string) bool {
 	return international(v)
 }
 
-// international reports whether a number like +49 30 1234567 stands in v.
+// international reports whether v contains a number like +49 30 1234567.
 func international(v string) bool {
 	for {
 		_, rest, found := strings.Cut(v, "+")
@@ -121,8 +121,8 @@ func international(v string) bool {
 	}
 }
 
-// leadingDigits counts the digits v begins with, across what people write
-// between them.
+// leadingDigits counts the digits v begins with, across the separators that people
+// write between them.
 func leadingDigits(v string) int {
 	n := 0
 	for i := range len(v) {
@@ -156,8 +156,8 @@ func digits(s string) string {
 	return string(b)
 }
 
-// MaskTitle replaces links and long numbers of a provider's error title: they
-// can name a person, and would make a title of every failure its own.
+// MaskTitle replaces links and long numbers of a provider's error title: they can
+// name a person, and they would give every failure a title of its own.
 func MaskTitle(s string) string {
 	s = Clean(s, 4*MaxTitle)
 	if !strings.ContainsAny(s, "0123456789/") {

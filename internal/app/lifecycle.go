@@ -1,6 +1,6 @@
-// Package app is the life of a process: what it started is stopped in the
-// reverse order, each step by name and within one time limit, and the first
-// failure of a part ends the whole with that error.
+// Package app is the life of a process: what it started is stopped in reverse
+// order, within one time limit and with the name of each step in the log; the
+// first failure of a part ends the whole with that error.
 package app
 
 import (
@@ -60,7 +60,7 @@ func (l *Lifecycle) Go(name string, run func(context.Context) error) {
 				err = errors.New("ended by itself")
 			}
 			l.Fail(fmt.Errorf("%s: %w", name, err))
-			err = nil // said once is enough
+			err = nil // once in the error is enough
 		}
 		done <- err
 	}()
@@ -100,8 +100,8 @@ func (l *Lifecycle) Failed() <-chan error { return l.failed }
 
 // Stop stops everything in reverse order. limit bounds all of it together; a
 // step that does not finish is named in the error and the rest still gets its
-// turn. A failure that nobody has been told of by Wait or Failed is in the error
-// too. Stop may be called again: nothing is left to do then.
+// turn. A failure that neither Wait nor Failed has returned is in the error too.
+// Stop may be called again: nothing is left to do then.
 func (l *Lifecycle) Stop(limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("not stopped within %s", limit))
 	defer cancel()

@@ -70,7 +70,7 @@ func Run(ctx context.Context, conn driver.Conn, kept Kept, now time.Time) (Repor
 	return audit(ctx, conn, kept, now, wait)
 }
 
-// audit is Run with the pause between two looks at what the sink says.
+// audit is Run with the pause between two looks at what the sink reports.
 func audit(ctx context.Context, conn driver.Conn, kept Kept, now time.Time, pause func(context.Context) error) (Report, error) {
 	r := Report{At: now.UTC()}
 	var err error
@@ -95,7 +95,7 @@ func audit(ctx context.Context, conn driver.Conn, kept Kept, now time.Time, paus
 	return r, nil
 }
 
-// counting is the epoch that counts. Without one every view is empty, and two
+// counting is the epoch that counts. Without it every view is empty, and two
 // empty sides would agree.
 func counting(ctx context.Context, conn driver.Conn) (epoch uint32, err error) {
 	var n uint64
@@ -108,8 +108,8 @@ func counting(ctx context.Context, conn driver.Conn) (epoch uint32, err error) {
 	return epoch, nil
 }
 
-// cuts returns the cut of each source partition. A partition that has not been
-// heard of in every output partition has the cut 0: nothing of it takes part.
+// cuts returns the cut of each source partition. A partition whose Progress is
+// missing in some output partition has the cut 0: nothing of it takes part.
 func cuts(ctx context.Context, conn driver.Conn, epoch uint32) ([]uint64, error) {
 	const query = `
 WITH
@@ -152,13 +152,13 @@ type Kept struct {
 	PanesDays  int
 }
 
-// ttlSlack is how much earlier than by our clock a row is taken for deleted: the
+// ttlSlack is how much earlier than by our clock a row counts as deleted: the
 // server has a clock of its own, and it goes on while the query runs.
 const ttlSlack = time.Hour
 
-// oldest is the first minute, in seconds, that both sides still know whole; 0 if
-// both are kept for ever. A message's events may lie as far apart as it is
-// remembered.
+// oldest is the first minute, in seconds, that both sides still have in full; 0
+// if both are kept for ever. A message's events may lie as far apart as the
+// message is remembered.
 func (k Kept) oldest(now time.Time) int64 {
 	var floor int64
 	if k.EventsDays > 0 {

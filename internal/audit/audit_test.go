@@ -59,7 +59,7 @@ func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // message appends a random message: any facts in any order, dimensions that
 // disagree, outcomes around every edge and beyond the horizon, repeats, and
-// copies of one event that do not say the same.
+// copies of one event that differ.
 func (h *history) message(n int) {
 	r := h.rand
 	account := pick(r, "acme", "globex")
@@ -171,8 +171,8 @@ func (h *history) end() [partitions]int {
 	return n
 }
 
-// progress says that the message stage has come to folded and the sink, in
-// events, to sunk.
+// progress is the rows of a message stage that has come as far as folded, and of
+// a sink that has come, in events, as far as sunk.
 func progress(folded, sunk [partitions]int) clickhouse.Progresses {
 	var out clickhouse.Progresses
 	for p := range int32(partitions) {
@@ -221,8 +221,8 @@ func run(t *testing.T, conn driver.Conn) Report {
 	return r
 }
 
-// TestAgreement: over random histories the fold's counts and the SQL's are the
-// same to the message, drained and in the middle of the stream.
+// TestAgreement: over random histories the fold and the SQL count exactly the
+// same, both drained and in the middle of the stream.
 func TestAgreement(t *testing.T) {
 	conn := database(t)
 	for seed := range uint64(seeds) {
@@ -407,7 +407,8 @@ func TestLeftOut(t *testing.T) {
 	})
 }
 
-// TestNothingToCompare: where no epoch counts there is no answer, not a good one.
+// TestNothingToCompare: where no epoch counts, the audit fails to answer, and does
+// not report agreement.
 func TestNothingToCompare(t *testing.T) {
 	conn := database(t)
 	if err := conn.Exec(t.Context(), "TRUNCATE TABLE epochs"); err != nil {
@@ -440,7 +441,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestPanesPastTTL: what the TTL took away is no difference, what it left is
+// TestPanesPastTTL: what the TTL deleted is not a difference; what it left is
 // compared.
 func TestPanesPastTTL(t *testing.T) {
 	conn := database(t)
@@ -465,6 +466,6 @@ func TestPanesPastTTL(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	if r, err = Run(t.Context(), conn, Kept{EventsDays: eventsDays}, now); err != nil || r.Differences == 0 {
-		t.Errorf("without a TTL the missing pane is no difference: %+v, %v", r, err)
+		t.Errorf("without a TTL the missing pane must be a difference: %+v, %v", r, err)
 	}
 }

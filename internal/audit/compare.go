@@ -12,8 +12,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// histograms are the columns of panes that are one, with the delay in
-// v_messages they are made of.
+// histograms are the columns of panes that hold a histogram, with the delay in
+// v_messages that each is made of.
 func histograms() [][2]string {
 	withheld := fmt.Sprintf("if(failure_category IN ('%s'), %%s, NULL)", strings.Join(schemas.WithheldCategories(), "', '"))
 	return [][2]string{

@@ -5,16 +5,15 @@
 // # What is compared
 //
 // v_messages rolled up to panes against panes, per source partition: all events
-// of a message lie in one partition, so each must agree on its own, and a
-// message that two partitions count shows. An all-zero row equals no row.
+// of a message are in one partition, so each must agree on its own, and a message
+// that two partitions count is noticed. An all-zero row equals no row.
 //
 // # The cut
 //
-// Both sides are always a little behind each other. The cut of a source
-// partition is the least of what the message stage has said of it in every
-// partition of `panes` and of the sink's own position in `events`: both tables
-// hold the effect of every record before it. What later records touch is left
-// out on both sides, and counted:
+// One side is always a little behind the other. The cut of a source partition is
+// the least next offset of its Progress in every partition of `panes` and of the
+// sink's own position in `events`: both tables hold the effect of every record
+// before it. What later records touch is left out on both sides, and counted:
 //
 //   - rows of panes with a version at or after the cut;
 //   - every pane of the account, channel and minute of any event of a message
@@ -27,5 +26,5 @@
 // some of its events, or the pane itself, may have passed it.
 //
 // Once everything is drained nothing is left out. After a replay of old events
-// an audit means something only then.
+// only such an audit means anything.
 package audit

@@ -19,16 +19,16 @@ const (
 	// maxSuspects bounds the rows looked at; those of the greatest versions come
 	// first, since only they stay suspicious.
 	maxSuspects = 10_000
-	// looks and lookEvery bound how long audit waits for the sink to say anew
+	// looks and lookEvery bound how long audit waits for the sink to write anew
 	// where the logs end: it does so at least every 5 s, and twice is needed.
 	looks     = 60
 	lookEvery = 250 * time.Millisecond
 )
 
-// Unexplained is a row that no record of the log can explain: it says of itself
-// that it follows from records which are not there.
+// Unexplained is a row that no record of the log can explain: by its own version
+// it follows from records that do not exist.
 type Unexplained struct {
-	// Table is where the row stands.
+	// Table is where the row is.
 	Table string
 	// Row names it; of rates and alerts the newest of the account.
 	Row string
@@ -73,9 +73,9 @@ func (e *ends) suspicious(rows []Unexplained) []Unexplained {
 }
 
 // unexplained finds the rows that no log can explain. A row may be newer than
-// what is known of the log, so the sink is heard twice more before a row is
-// accused: what it says the second time it has asked for after the row was read.
-// Rows that nobody can judge, because no sink is running, are counted apart.
+// what is known of the log, so the sink is asked twice more before a row is
+// accused: its second answer is certainly newer than the reading of the row.
+// Rows that cannot be judged, because no sink is running, are counted apart.
 func unexplained(ctx context.Context, conn driver.Conn, r *Report, pause func(context.Context) error) error {
 	known, err := readEnds(ctx, conn)
 	if err != nil {
@@ -88,7 +88,7 @@ func unexplained(ctx context.Context, conn driver.Conn, r *Report, pause func(co
 	if rows = known.suspicious(rows); len(rows) == 0 {
 		return nil
 	}
-	if known, err = readEnds(ctx, conn); err != nil { // what was said before the rows were read does not count
+	if known, err = readEnds(ctx, conn); err != nil { // what was recorded before the rows were read does not count
 		return fmt.Errorf("read the ends of the logs: %w", err)
 	}
 	rows = known.suspicious(rows)
@@ -125,8 +125,8 @@ func unexplained(ctx context.Context, conn driver.Conn, r *Report, pause func(co
 // wait is the pause between two looks.
 func wait(ctx context.Context) error { return retry.Pause(ctx, lookEvery) }
 
-// readEnds reads where the logs end. Of a topic whose end no sink has written yet,
-// which is so after an upgrade, it is the sink's own position.
+// readEnds reads where the logs end. For a topic whose end no sink has written
+// yet, as after an upgrade, it is the sink's own position.
 func readEnds(ctx context.Context, conn driver.Conn) (ends, error) {
 	e := ends{at: map[string][]uint64{}, told: map[string]time.Time{}}
 	rows, err := conn.Query(ctx, `
@@ -210,7 +210,7 @@ func suspects(ctx context.Context, conn driver.Conn, epoch uint32, known *ends) 
 		if err := rows.Scan(&u.Table, &u.Row, &account, &u.Topic, &u.Partition, &u.Version); err != nil {
 			return nil, err
 		}
-		if u.Partition < 0 { // the one in which the account's records stand
+		if u.Partition < 0 { // the one that holds the account's records
 			u.Partition = schemas.PartitionOf([]byte(account), int32(max(1, len(known.at[u.Topic]))))
 		}
 		out = append(out, u)

@@ -30,7 +30,7 @@ func logs(events [partitions]int, told time.Time) clickhouse.Progresses {
 }
 
 // TestUnexplained: rows that claim what no log holds are named and fail the
-// audit; rows that are only newer than what the sink has said do not.
+// audit; rows that are only newer than the sink's last report do not.
 func TestUnexplained(t *testing.T) {
 	conn := database(t)
 	h := &history{rand: rand.New(rand.NewPCG(9, 1))}
@@ -50,7 +50,7 @@ func TestUnexplained(t *testing.T) {
 	const forever = 1 << 62
 	for name, c := range map[string]struct {
 		row clickhouse.Rows
-		// grows is by how much the sink finds the logs of events longer when it looks.
+		// grows is by how much the logs of events have grown when the sink looks.
 		grows int
 		// silent: no sink is running.
 		silent bool

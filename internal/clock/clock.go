@@ -29,7 +29,7 @@ type Virtual struct {
 }
 
 // calm is how long after catching up the settling time stays that of the fast
-// clock: what was on its way then must not be called late.
+// clock: what was on its way then must not count as late.
 const calm = 2 * time.Second
 
 // New returns a clock that reads start now. ceiling is the first value of Allow.

@@ -15,8 +15,7 @@ import (
 )
 
 // Load reads the file at path over what into holds; "" leaves it as it is. An
-// unknown key is an error: a misspelt setting must not be silently without
-// effect.
+// unknown key is an error: a misspelt setting must not go unnoticed.
 func Load(path string, into any) error {
 	if path == "" {
 		return nil

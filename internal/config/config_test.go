@@ -19,7 +19,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// settings stand for the configuration of a process.
+// settings is a small configuration of a process.
 type settings struct {
 	Door struct {
 		Listen  string        `yaml:"listen"`

@@ -18,7 +18,7 @@ import (
 
 // Root is an open, locked data folder. One process holds it at a time: the
 // embedded Kafka has no lock of its own, and a second ClickHouse engine on the
-// same folder fails without saying why.
+// same folder fails without giving a reason.
 type Root struct {
 	dir  string
 	lock *os.File
@@ -77,7 +77,7 @@ func (r *Root) ClickHouse() string { return filepath.Join(r.dir, "clickhouse") }
 func (r *Root) State() string { return filepath.Join(r.dir, "state") }
 
 // Room returns nil if at least need bytes are free on the folder's disk, or if
-// that cannot be told.
+// that cannot be found out.
 func (r *Root) Room(need uint64) error {
 	if free, err := FreeBytes(r.dir); err == nil && free < need {
 		return fmt.Errorf("the disk of %s has %d bytes left and %d are needed: free some room", r.dir, free, need)

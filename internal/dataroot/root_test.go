@@ -98,8 +98,8 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
-// TestStaleRun: what a killed process said about itself does not outlive the
-// next one's start.
+// TestStaleRun: the run.json of a killed process does not outlive the start of
+// the next one.
 func TestStaleRun(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(runPath(dir), []byte(`{"pid":1,"clickhouse":"127.0.0.1:1"}`), 0o600); err != nil {

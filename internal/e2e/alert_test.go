@@ -48,7 +48,7 @@ func TestDemoCountsAndTells(t *testing.T) {
 		}
 		delete(missing, n.Campaign)
 		if n.Grouping == "account" && n.Rule == expected[simulate.Collapsing] {
-			delete(missing, simulate.Collapsing) // a firing account speaks for its campaigns
+			delete(missing, simulate.Collapsing) // a firing account suppresses its campaigns
 		}
 		got, err := command(t, bin, "sql", "--data", data, "--format", "tsv", "SELECT k, n FROM ("+n.SQL+")")
 		if want := fmt.Sprintf("k\tn\n%d\t%d", n.K, n.N); err != nil || got != want {

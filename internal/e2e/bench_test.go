@@ -43,7 +43,7 @@ func BenchmarkLine(b *testing.B) {
 			b.ReportMetric(float64(3*c.messages*round)/b.Elapsed().Seconds(), "statuses/s")
 			slices.Sort(answers)
 			b.ReportMetric(float64(answers[len(answers)*99/100])/float64(time.Millisecond), "ms-200-p99")
-			b.ReportMetric(0, "ns/op") // says nothing without the number of statuses
+			b.ReportMetric(0, "ns/op") // means nothing without the number of statuses
 		})
 	}
 }
@@ -75,8 +75,8 @@ func lineHooks(campaign string, from, count, perBody int) []hook {
 	return hooks
 }
 
-// postAll posts the webhooks, so many at a time, and returns how long each
-// answer took.
+// postAll posts the webhooks, some at a time, and returns how long each answer
+// took.
 func (s *server) postAll(hooks []hook, posters int) []time.Duration {
 	s.t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: posters}

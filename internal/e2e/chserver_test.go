@@ -83,7 +83,7 @@ type chServer struct {
 	kept chan struct{} // closed when keep has ended
 	mu   struct {
 		sync.Mutex
-		up  bool // meant to run
+		up  bool // it should be running
 		cmd *exec.Cmd
 	}
 }
@@ -202,7 +202,7 @@ func (c *chServer) keep(wait func() error) {
 	}
 }
 
-// launch starts the process if it shall run; wait returns when it has ended.
+// launch starts the process if it should run; wait returns when it has ended.
 func (c *chServer) launch() (wait func() error, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

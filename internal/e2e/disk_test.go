@@ -130,7 +130,7 @@ func (p *sender) counted(s *server) {
 // TestFullDisk fills the disk below the running process. First the door closes
 // while the rest of the line finishes what was acknowledged; when there is room
 // again, the same process goes on. Then the disk is full to the last byte and
-// the process is killed; it does not start and says why, and after room was made
+// the process is killed. It does not start and tells why; once there is room,
 // everything acknowledged is counted once.
 func TestFullDisk(t *testing.T) {
 	bin, d := binary(t), newDisk(t, "80m")

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Light load: so many messages, so many a second on average.
+// Light load: the number of messages, and how many a second on average.
 const (
 	freshMessages  = 100
 	freshPerSecond = 6
@@ -23,7 +23,7 @@ const (
 // BenchmarkFreshness measures the time from the answer 200 to a webhook until
 // its message is counted in v_campaigns, at light load, where nothing waits for
 // others. Each message has a campaign of its own, by which it is seen. The
-// webhooks come as a Poisson process, so that they beat in time with no timer.
+// webhooks come as a Poisson process, so that they do not keep step with a timer.
 func BenchmarkFreshness(b *testing.B) {
 	s := start(b, binary(b), filepath.Join(b.TempDir(), "data"))
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -56,7 +56,7 @@ func start(t testing.TB, bin, data string, extra ...string) *server {
 	return s
 }
 
-// ready waits until the process has said where it listens.
+// ready waits until the process has announced where it listens.
 func (s *server) ready(data string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -47,11 +47,11 @@ type poster struct {
 	t     testing.TB
 	url   string
 	began time.Time
-	// down holds while Kafka is dead for certain.
+	// down is true while Kafka is certainly dead.
 	down atomic.Bool
 	mu   struct {
 		sync.Mutex
-		answers map[int]int // by status; 0 is no answer
+		answers map[int]int // by status; 0 means no answer
 		lies    int         // 200 while down
 	}
 }
@@ -176,8 +176,8 @@ func (l *line) logs() string {
 	return all.String()
 }
 
-// disturb posts a chunk, kills something in the middle of it, lets as many
-// bodies more be taken as can be meanwhile, and brings it back.
+// disturb posts a chunk, kills something in the middle of it, waits until as many
+// more bodies are taken as can be meanwhile, and brings it back.
 func (l *line) disturb(what string, kill, restart func(), meanwhile int) {
 	l.t.Helper()
 	began := time.Now()
@@ -211,7 +211,7 @@ func (l *line) killKafka() {
 	l.down.Store(true)
 }
 
-// restartKafka does so once somebody has been told 503.
+// restartKafka restarts Kafka once somebody has been answered 503.
 func (l *line) restartKafka() {
 	l.t.Helper()
 	for deadline := time.Now().Add(patience); l.heard(http.StatusServiceUnavailable) == 0; {

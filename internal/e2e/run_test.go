@@ -206,7 +206,7 @@ func header(m kafkago.Message) string {
 	return ""
 }
 
-// read visits every record that stands in a topic now.
+// read visits every record that is in a topic now.
 func read(ctx context.Context, t *testing.T, run dataroot.Run, topic string, visit func(kafkago.Message)) {
 	t.Helper()
 	broker := run.Kafka

@@ -165,8 +165,8 @@ func checkLog(t testing.TB, log string) {
 	}
 }
 
-// TestServersTopicsAndMigrate prepares servers by hand, twice, and meets one
-// that does not fit and ones that are away.
+// TestServersTopicsAndMigrate prepares servers by hand, twice, and then tries one
+// that does not fit and some that are away.
 func TestServersTopicsAndMigrate(t *testing.T) {
 	broker := startKafka(t)
 	ch := startClickHouse(t)
@@ -221,7 +221,7 @@ func TestServersTopicsAndMigrate(t *testing.T) {
 	} {
 		limit := "1s"
 		if !strings.Contains(c.want, limit) {
-			limit = "1m" // whoever is there answers at once, but on a busy machine that is not a second
+			limit = "1m" // a running server answers at once, but on a busy machine even that takes time
 		}
 		out, err := command(t, bin, append(c.args, "--start-timeout", limit)...)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "goroutine") {

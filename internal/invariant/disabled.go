@@ -2,5 +2,5 @@
 
 package invariant
 
-// Enabled says whether Check checks.
+// Enabled reports whether Check checks.
 const Enabled = false

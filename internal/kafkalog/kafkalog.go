@@ -1,4 +1,4 @@
-// Package kafkalog passes what a Kafka client has to say to slog, briefly: while
+// Package kafkalog passes the log of a Kafka client on to slog, thinned out: while
 // a broker is away the client complains at every attempt of every connection,
 // dozens of times a second, and an operator needs to read it once.
 package kafkalog
@@ -23,7 +23,7 @@ type Logger struct {
 	now func() time.Time
 	mu  struct {
 		sync.Mutex
-		said map[string]*said // by message, which kgo has as constants: some dozens
+		said map[string]*said // by message; kgo has some dozens of them, all constants
 	}
 }
 
@@ -60,7 +60,7 @@ func (l *Logger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	l.log.Log(context.Background(), to, "kafka client: "+msg, keyvals...)
 }
 
-// pass says whether a message is passed on now, and how often it was not.
+// pass reports whether a message is passed on now, and how often it was held back.
 func (l *Logger) pass(msg string) (silent int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

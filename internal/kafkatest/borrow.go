@@ -46,8 +46,8 @@ func borrow(t testing.TB, brokers []string) []string {
 	return brokers
 }
 
-// alone waits for the only right to use the borrowed cluster on this machine.
-// The lock is a file's, so it holds between processes and needs no state here.
+// alone waits for the exclusive use of the borrowed cluster on this machine. The
+// lock is on a file, so it holds between processes and needs no state here.
 func alone(t testing.TB) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(os.TempDir(), "bluetick-test-brokers.lock"), os.O_CREATE|os.O_RDWR, 0o644)

@@ -111,7 +111,7 @@ func fromJars(t testing.TB) *Cluster {
 
 func admin(t testing.TB, brokers []string) *kadm.Client {
 	t.Helper()
-	// Else the client answers for five seconds from what it knew of the topics.
+	// Otherwise the client answers for five seconds from what it knew of the topics.
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(emptyPoll))
 	if err != nil {
 		t.Fatal(err)

@@ -2,8 +2,10 @@ package lint
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,18 +13,81 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// TestCompose loads docker-compose.yml with the parser Docker itself uses and
-// checks what a start would trip over.
-func TestCompose(t *testing.T) {
+// compose loads docker-compose.yml with a password for ClickHouse and env.
+func compose(t *testing.T, env types.Mapping) (*types.Project, error) {
+	t.Helper()
 	b, err := os.ReadFile(filepath.Join(root, "docker-compose.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	project, err := loader.LoadWithContext(context.Background(), types.ConfigDetails{
+	all := types.Mapping{"BLUETICK_META_APP_SECRET": "x", "BLUETICK_META_VERIFY_TOKEN": "y", "CLICKHOUSE_PASSWORD": "from the environment"}
+	maps.Copy(all, env)
+	return loader.LoadWithContext(context.Background(), types.ConfigDetails{
 		WorkingDir:  root,
 		ConfigFiles: []types.ConfigFile{{Filename: "docker-compose.yml", Content: b}},
-		Environment: types.Mapping{"BLUETICK_META_APP_SECRET": "x", "BLUETICK_META_VERIFY_TOKEN": "y"},
+		Environment: all,
 	})
+}
+
+// TestComposeIsHardened: a part that is broken into, leaks memory or hangs must
+// not take the machine or the others with it.
+func TestComposeIsHardened(t *testing.T) {
+	project, err := compose(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range project.Services {
+		if s.MemLimit <= 0 {
+			t.Errorf("%s has no memory limit", name)
+		}
+		if s.PidsLimit <= 0 {
+			t.Errorf("%s may start any number of threads", name)
+		}
+		if len(s.CapDrop) != 1 || s.CapDrop[0] != "ALL" {
+			t.Errorf("%s keeps capabilities: drops %v", name, s.CapDrop)
+		}
+		for _, c := range s.CapAdd {
+			if !strings.Contains(" CHOWN DAC_OVERRIDE FOWNER SETGID SETUID ", " "+c+" ") || name != "clickhouse" {
+				t.Errorf("%s gets the capability %s", name, c)
+			}
+		}
+		if !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s may gain privileges: %v", name, s.SecurityOpt)
+		}
+		if s.HealthCheck == nil || len(s.HealthCheck.Test) < 2 {
+			t.Errorf("%s has no health check", name)
+		}
+		if s.Restart != "unless-stopped" {
+			t.Errorf("%s: restart %q", name, s.Restart)
+		}
+		if s.Privileged || s.NetworkMode == "host" || s.Pid == "host" {
+			t.Errorf("%s shares the host's namespaces", name)
+		}
+	}
+}
+
+// TestComposePassword: there is no password that everybody knows.
+func TestComposePassword(t *testing.T) {
+	if _, err := compose(t, types.Mapping{"CLICKHOUSE_PASSWORD": ""}); err == nil || !strings.Contains(err.Error(), "password") {
+		t.Errorf("without a password: %v", err)
+	}
+	const password = "p0"
+	project, err := compose(t, types.Mapping{"CLICKHOUSE_PASSWORD": password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := project.Services["clickhouse"].Environment["CLICKHOUSE_PASSWORD"]; got == nil || *got != password {
+		t.Errorf("ClickHouse gets %v", got)
+	}
+	if got := project.Services["bluetick"].Environment["BLUETICK_CLICKHOUSE_DSN"]; got == nil || !strings.Contains(*got, ":"+password+"@") {
+		t.Errorf("bluetick gets %v", got)
+	}
+}
+
+// TestCompose loads docker-compose.yml with the parser Docker itself uses and
+// checks what a start would trip over.
+func TestCompose(t *testing.T) {
+	project, err := compose(t, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package lint holds the rules of the house that a compiler does not know, as
-// tests: who may import whom, how long a file may be, what may stand where.
+// Package lint holds the house rules that a compiler does not know, as tests: who
+// may import whom, how long a file may be, what may be used where.
 package lint
 
 import (
@@ -83,7 +83,7 @@ func TestImports(t *testing.T) {
 	}{
 		{
 			"github.com/twmb/franz-go/pkg/kgo",
-			[]string{"ingest", "internal/task", "sink", "cmd/bluetick/internal/pipeline", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/embedded/kafka"},
+			[]string{"ingest", "internal/task", "sink", "cmd/bluetick/internal/pipeline", "internal/kafkatest", "internal/topics", "internal/kafkalog", "internal/kafkaerr", "internal/embedded/kafka"},
 			"Kafka lives at the rim; folds and decoders know nothing of it",
 		},
 		{
@@ -245,7 +245,7 @@ func goFiles(t *testing.T, visit func(path string)) {
 	}
 }
 
-// TestFileLength keeps a file to one question.
+// TestFileLength keeps files short, so that each answers one question.
 func TestFileLength(t *testing.T) {
 	goFiles(t, func(path string) {
 		f, err := os.Open(path)

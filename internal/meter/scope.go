@@ -1,5 +1,5 @@
-// Package meter ties the life of metrics to the life of what they tell of: a
-// stage or a partition registers them when it opens and takes them away when it
+// Package meter ties the life of metrics to the life of what they measure: a
+// stage or a partition registers them when it opens and removes them when it
 // closes, so that it can be opened again in the same process.
 package meter
 
@@ -32,7 +32,7 @@ func NewScope(r prometheus.Registerer) *Scope {
 
 // shared is a registered collector with the number of Scopes that use it: two
 // partitions of a stage may count into one series, which stays until the last of
-// them has closed. The count lives in the registry, where every Scope meets it.
+// them has closed. The count is kept in the registry, where every Scope finds it.
 type shared struct {
 	prometheus.Collector
 	mu struct {
@@ -43,7 +43,7 @@ type shared struct {
 
 // Register adds c to the scope and returns what to use in its place: c, or the
 // collector that another scope has registered for the same series. What cannot
-// be registered is returned as it is, and Err tells why.
+// be registered is returned as it is, and Err returns why.
 func Register[C prometheus.Collector](s *Scope, c C) C {
 	if s == nil {
 		return c
@@ -93,7 +93,7 @@ func register[C prometheus.Collector](s *Scope, c C) (C, error) {
 			s.hold(old)
 			return have, nil
 		}
-		// It left the registry between the two: there is room now.
+		// It left the registry between the two calls: this one can register now.
 	}
 }
 
@@ -103,7 +103,7 @@ func (s *Scope) hold(c *shared) {
 	s.mu.held = append(s.mu.held, c)
 }
 
-// join adds a user; false if the last has gone.
+// join adds a user; false if the last one has already left.
 func (c *shared) join() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,7 +114,7 @@ func (c *shared) join() bool {
 	return true
 }
 
-// leave takes a user away, and with the last one the series.
+// leave removes a user, and with the last one the series.
 func (c *shared) leave(r prometheus.Registerer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +123,7 @@ func (c *shared) leave(r prometheus.Registerer) {
 	}
 }
 
-// Close takes away what was registered, except what another scope still uses.
+// Close removes what was registered, except what another scope still uses.
 // The scope can be used again.
 func (s *Scope) Close() {
 	if s == nil {

@@ -93,7 +93,7 @@ func TestRegisterRefuses(t *testing.T) {
 		}},
 	} {
 		other := NewScope(reg)
-		c.register(other) // what is returned counts, if only for itself
+		c.register(other) // what is returned can be used, though nothing else sees it
 		if err := other.Err(); err == nil || !strings.HasPrefix(err.Error(), "register metrics: ") {
 			t.Errorf("%s: error %v", c.name, err)
 		}

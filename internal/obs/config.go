@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// LogConfig says how logs are written: the section `log` of the operator's file.
+// LogConfig is how logs are written: the section `log` of the operator's file.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn or error
 	Format string `yaml:"format"` // text or json

@@ -12,21 +12,23 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/bluetick/bluetick/internal/browserguard"
+	"github.com/bluetick/bluetick/internal/terminal"
 )
 
-// NewLogger writes to w as c says.
+// NewLogger returns a log that writes to w in the level and format of c.
 func NewLogger(w io.Writer, c LogConfig) (*slog.Logger, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
 	opts := &slog.HandlerOptions{Level: levels()[c.Level]}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
+		return slog.New(slog.NewJSONHandler(terminal.JSONWriter{W: w}, opts)), nil
 	}
 	return slog.New(slog.NewTextHandler(w, opts)), nil
 }
@@ -48,8 +50,9 @@ type Server struct {
 	done     chan error // capacity 1: what Serve returned
 }
 
-// Listen binds addr and serves until Stop.
-func Listen(addr string, registry *prometheus.Registry, log *slog.Logger) (*Server, error) {
+// Listen binds addr and serves until Stop, to the browsers that guard lets
+// through and to programs.
+func Listen(addr string, guard browserguard.Config, registry *prometheus.Registry, log *slog.Logger) (*Server, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for metrics on %s: %w (another port: --metrics-listen, or metrics.listen in the file)", addr, err)
@@ -69,7 +72,7 @@ func Listen(addr string, registry *prometheus.Registry, log *slog.Logger) (*Serv
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s.http = browserguard.Server(guard, mux, log)
 	go func() { s.done <- s.http.Serve(listener) }()
 	return s, nil
 }
@@ -77,7 +80,7 @@ func Listen(addr string, registry *prometheus.Registry, log *slog.Logger) (*Serv
 // Addr is the bound address.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// SetReady says whether /readyz answers 200.
+// SetReady sets whether /readyz answers 200.
 func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
 
 // Stop ends open requests within ctx and waits for the server.

@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/bluetick/bluetick/internal/browserguard"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestServer(t *testing.T) {
-	s, err := Listen("127.0.0.1:0", NewRegistry(), slog.New(slog.DiscardHandler))
+	s, err := Listen("127.0.0.1:0", browserguard.Config{}, NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,8 +49,25 @@ func TestServer(t *testing.T) {
 	if code, _ := get("/debug/pprof/goroutine?debug=1"); code != 200 {
 		t.Error("pprof", code)
 	}
-	if _, err := Listen(s.Addr(), NewRegistry(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "metrics.listen") {
+	if _, err := Listen(s.Addr(), browserguard.Config{}, NewRegistry(), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "metrics.listen") {
 		t.Errorf("busy port: %v", err)
+	}
+	for _, path := range []string{"/metrics", "/readyz", "/debug/pprof/"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "rebound.example"
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s for a page's own name: %d", path, resp.StatusCode)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := s.Stop(t.Context()); err != nil {
 		t.Error(err)

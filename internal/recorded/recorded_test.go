@@ -27,7 +27,7 @@ const (
 	settling        = 10 * second
 )
 
-// TestRecordedLog holds the rows of every fold, and the dead letters, against
+// TestRecordedLog compares the rows of every fold, and the dead letters, with
 // those of the golden file: byte for byte, in order. The first line that
 // differs names the fold to look at, as each reads the rows of the one before.
 func TestRecordedLog(t *testing.T) {
@@ -41,13 +41,13 @@ func TestRecordedLog(t *testing.T) {
 	}
 	panes := &tape{}
 	for p, records := range log {
-		m := machine(t, schemas.StageMessage, schemas.TopicEvents, int32(p), partitions, message.NewFold(), panes)
+		m := machine(t, input{schemas.StageMessage, schemas.TopicEvents, int32(p), partitions}, message.NewFold(), panes)
 		feed(t, m, records, true)
 	}
 	rates := &tape{}
-	feed(t, machine(t, schemas.StageRollup, schemas.TopicPanes, 0, 1, rollup.NewFold(rollup.Default()), rates), merged(panes.runs), true)
+	feed(t, machine(t, input{schemas.StageRollup, schemas.TopicPanes, 0, 1}, rollup.NewFold(rollup.Default()), rates), merged(panes.runs), true)
 	transitions := &tape{}
-	feed(t, machine(t, schemas.StageAlert, schemas.TopicRates, 0, 1, alert.NewFold(alertConfig(t), alert.Deps{
+	feed(t, machine(t, input{schemas.StageAlert, schemas.TopicRates, 0, 1}, alert.NewFold(alertConfig(t), alert.Deps{
 		Now: func() time.Time { return (start() + 40*day).Time() }, Log: slog.New(slog.DiscardHandler),
 	}), transitions), rates.records, false)
 	golden.Assert(t, "testdata/rows.golden", fmt.Appendf(nil, "events  %d\nmessage %s\nrollup  %s\nalert   %s\n", events, panes, rates, transitions))
@@ -62,18 +62,24 @@ func alertConfig(t *testing.T) alert.Config {
 	return alert.Config{Rules: alert.Default(), Benchmarks: benchmarks}
 }
 
+// input is one partition of the topic that a stage reads.
+type input struct {
+	stage, topic          string
+	partition, partitions int32
+}
+
 // machine is the real protocol on a store in memory.
-func machine(t *testing.T, stage, topic string, p, of int32, fold task.NewFold, out *tape) *task.Machine {
+func machine(t *testing.T, in input, fold task.NewFold, out *tape) *task.Machine {
 	t.Helper()
-	st, err := store.Open(store.Options{Dir: fmt.Sprintf("%s-%d", stage, p), FS: vfs.NewMem()})
+	st, err := store.Open(store.Options{Dir: fmt.Sprintf("%s-%d", in.stage, in.partition), FS: vfs.NewMem()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() }) // in memory: nothing to lose
 	out.runs = append(out.runs, nil)
 	m, err := task.NewMachine(task.MachineConfig{
-		Stage: stage, NewFold: fold, Store: st, Emitter: out,
-		Belongs: store.Meta{Topic: topic, Partition: p, Partitions: of, Epoch: 1},
+		Stage: in.stage, NewFold: fold, Store: st, Emitter: out,
+		Belongs: store.Meta{Topic: in.topic, Partition: in.partition, Partitions: in.partitions, Epoch: 1},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +137,7 @@ func (e *tape) Emit(_ context.Context, rows []task.Row) error {
 		if err != nil {
 			return err
 		}
-		letter.Detail = "" // the Protobuf library words its errors anew in every build
+		letter.Detail = "" // the Protobuf library words its errors differently in each build
 		e.add(r.Topic, r.Schema, r.Key, schemas.EncodeDeadLetter(&letter))
 	}
 	return nil

@@ -1,6 +1,6 @@
 // Package retry is the one way to wait before another attempt: how long the
-// pauses are, and that a stop ends them. What is tried again, and for how long,
-// is the caller's decision; it stands where the errors are understood.
+// pauses are, and that a stop ends them. What is tried again, and for how long, is
+// decided by the caller, which knows the errors.
 package retry
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Backoff says how long to pause after each failure in a row: Least, then twice
+// Backoff is how long to pause after each failure in a row: Least, then twice
 // as long each time, at most Most. The zero value of the unexported part is the
 // state before the first failure; make a new Backoff for each series of
 // attempts. One goroutine owns it.

@@ -44,7 +44,7 @@ type Runner struct {
 	first   chan struct{} // closed at the first acknowledged post
 }
 
-// errRefused is an answer that no repetition will change.
+// errRefused is an answer that trying again will not change.
 var errRefused = errors.New("refused")
 
 // New prepares a runner. What the journal holds counts as acknowledged at once.

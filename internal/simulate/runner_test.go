@@ -197,8 +197,8 @@ func TestJournalOfAnotherSeedIsRefused(t *testing.T) {
 	}
 }
 
-// TestTruthKnowsWhatWasSaid: a message belongs to its campaign only once a
-// webhook that was taken has said so.
+// TestTruthKnowsWhatWasSaid: a message belongs to its campaign only once a webhook
+// that named it was taken.
 func TestTruthKnowsWhatWasSaid(t *testing.T) {
 	p := newPlan(1, testStart, 0.1)
 	for index := range p.history {

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// kind is what an update says of its message.
+// kind is what an update reports of its message.
 type kind uint8
 
 const (
@@ -70,8 +70,8 @@ type teller struct {
 }
 
 func (t *teller) add(k kind, occurred int64) *update {
-	// Webhooks travel: mostly a second or two, one in fifty up to a minute. So
-	// the order of posting is not that of happening.
+	// Webhooks take a while: mostly a second or two, one in fifty up to a minute.
+	// So they are not posted in the order in which things happened.
 	travel := int64(t.post.IntN(4))
 	if t.post.Float64() < 0.02 {
 		travel = int64(t.post.IntN(60))

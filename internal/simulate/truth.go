@@ -94,8 +94,7 @@ func (t *truth) campaigns() []CampaignTruth {
 	return all
 }
 
-// Unattributed is where messages count of which no webhook so far has said to
-// which campaign they belong.
+// Unattributed counts the messages whose campaign no webhook has named so far.
 const Unattributed = "(unattributed)"
 
 // campaign is the campaign that the acknowledged webhooks of a message name.

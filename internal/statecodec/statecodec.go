@@ -19,7 +19,7 @@ import (
 	"math"
 )
 
-// ErrDamaged is wrapped by every complaint about stored bytes. Nothing is wrong
+// ErrDamaged is wrapped by every error about stored bytes. Nothing is wrong
 // with the log: the state can be put back from a backup, or built anew.
 var ErrDamaged = errors.New("the state is damaged: put its folder back from a backup, or start anew")
 
@@ -41,7 +41,7 @@ func AppendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// AppendFloat appends f, which must not be NaN: no state means one.
+// AppendFloat appends f, which must not be NaN: no state needs one.
 func AppendFloat(b []byte, f float64) []byte {
 	return binary.LittleEndian.AppendUint64(b, math.Float64bits(f))
 }
@@ -146,8 +146,8 @@ func (r *Reader) Float() float64 {
 	return f
 }
 
-// Fail notes a mistake that the caller found; an earlier one stands. err should
-// wrap ErrDamaged.
+// Fail notes a mistake that the caller found, unless there is an earlier one. err
+// should wrap ErrDamaged.
 func (r *Reader) Fail(err error) {
 	if r.err == nil {
 		r.err = err
@@ -158,7 +158,7 @@ func (r *Reader) Fail(err error) {
 // Err is the first mistake so far.
 func (r *Reader) Err() error { return r.err }
 
-// End returns the first mistake; that bytes are left over is one.
+// End returns the first mistake; bytes left over count as one.
 func (r *Reader) End() error {
 	if len(r.b) > 0 {
 		r.Fail(ErrExtra)

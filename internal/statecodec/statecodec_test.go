@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A field has one form, and states on disk hold it: these bytes never change.
+// A field has one form, the one in the states on disk: these bytes never change.
 func TestFieldsGolden(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

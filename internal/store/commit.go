@@ -20,7 +20,7 @@ const syncBytes = 512 << 10
 func (s *Store) commitPath(fs vfs.FS) string { return fs.PathJoin(s.dir, "commit.sst") }
 
 // Commit makes every dirty row and m durable as one atomic unit. When it
-// returns nil a power cut leaves them; when it returns an error the state on
+// returns nil they survive a power cut; when it returns an error the state on
 // disk is the one before, and the Store must not be written any more.
 func (s *Store) Commit(m Meta) error {
 	s.enter()
@@ -30,7 +30,7 @@ func (s *Store) Commit(m Meta) error {
 	if err := s.writeTable(path, m); err != nil {
 		return fmt.Errorf("write checkpoint of %s: %w", s.dir, err)
 	}
-	// Not the caller's context: a half-done ingest is nobody's wish.
+	// Not the caller's context: an ingest must not be left half done.
 	if err := s.db.Ingest(context.Background(), []string{path}); err != nil {
 		return fmt.Errorf("ingest checkpoint of %s: %w", s.dir, err)
 	}

@@ -20,7 +20,7 @@
 // the background and never returns; Ingest returns the error.
 //
 // What a crash leaves: before the ingest, the old state and a stray
-// commit.sst, which Open removes; after it, the new state. There is no between.
+// commit.sst, which Open removes; after it, the new state. Nothing lies between.
 //
 // # Memory
 //

@@ -13,7 +13,7 @@ const metaKey = "\x00meta"
 // layout is the version of what this package itself writes.
 const layout = 1
 
-// Meta says which log prefix the state is the fold of, and to what it belongs.
+// Meta tells which log prefix the state is the fold of, and to what it belongs.
 // It is written with the rows in one atomic unit.
 type Meta struct {
 	Epoch uint32 `json:"epoch"`

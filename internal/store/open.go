@@ -23,7 +23,7 @@ const (
 	bloomBits = 10
 	// defaultCacheBytes of rows per state: some 300,000 message rows.
 	defaultCacheBytes = 64 << 20
-	// treeDegree of the overlay's B-tree; 16 to 64 measure alike.
+	// treeDegree of the overlay's B-tree; 16 to 64 are equally fast.
 	treeDegree = 32
 )
 
@@ -42,7 +42,7 @@ type Options struct {
 	// CacheBytes bounds the rows held in memory besides the dirty ones; 0 is
 	// 64 MiB.
 	CacheBytes int64
-	// Log gets warnings, and at debug level what Pebble says; nil is silence.
+	// Log gets warnings, and at debug level Pebble's own log; nil is silence.
 	Log *slog.Logger
 }
 
@@ -100,7 +100,7 @@ func pebbleOptions(o Options, lock *pebble.Lock) *pebble.Options {
 		// folds need the cores.
 		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
 		// The tables of commits overlap, so each lands in level 0; merge them
-		// early, reads look at every one.
+		// early, because reads look at every one.
 		L0CompactionThreshold: 2,
 		Logger:                pebbleLog{o.Log.With("state", o.Dir)},
 	}
@@ -127,7 +127,7 @@ func (s *Store) readMeta() error {
 	return nil
 }
 
-// Close gives the directory free. What was not committed is discarded.
+// Close releases the directory. What was not committed is discarded.
 func (s *Store) Close() error {
 	if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
 		return fmt.Errorf("close state %s: %w", s.dir, err)
@@ -171,7 +171,7 @@ func removeStray(fs vfs.FS, path string) error {
 	return nil
 }
 
-// pebbleLog passes Pebble's words to slog.
+// pebbleLog passes Pebble's log to slog.
 type pebbleLog struct{ log *slog.Logger }
 
 func (p pebbleLog) Infof(format string, args ...any) {
@@ -183,7 +183,7 @@ func (p pebbleLog) Errorf(format string, args ...any) {
 }
 
 // Fatalf must not return: Pebble calls it when it cannot tell what its manifest
-// on disk says. A crash is safe here by design, going on is not.
+// on disk contains. A crash is safe here by design, going on is not.
 func (p pebbleLog) Fatalf(format string, args ...any) {
 	panic("state on disk cannot be trusted: " + fmt.Sprintf(format, args...))
 }

@@ -260,7 +260,7 @@ func TestStrayTableIsRemoved(t *testing.T) {
 	}
 }
 
-// TestFullDisk wants an error, not a wait, and the old state afterwards.
+// TestFullDisk expects an error, not a wait, and the old state afterwards.
 func TestFullDisk(t *testing.T) {
 	mem := vfs.NewMem()
 	s := open(t, mem, 0)

@@ -91,9 +91,9 @@ func fetched(sizes ...int) kgo.Fetches {
 	return kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "in", Partitions: []kgo.FetchPartition{p}}}}}
 }
 
-// One poll after an outage held more records that close much than its rows were
-// bounded to: 749,122 waited where 500,000 were allowed. The bound holds between
-// any two records, and where it flushes is a matter of the records alone.
+// After an outage one poll can hold many records that each close much, and the
+// rows went over their bound: 749,122 waited where 500,000 were allowed. The bound
+// holds between any two records, and where it flushes depends on the records alone.
 func TestRowsAreBoundedInsideOnePoll(t *testing.T) {
 	for _, c := range []struct {
 		name    string

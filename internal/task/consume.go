@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/bluetick/bluetick/internal/kafkaerr"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -21,8 +22,8 @@ const maxPoll = 10_000
 const (
 	// askTimeout bounds a question to Kafka in the task's loop.
 	askTimeout = 2 * time.Second
-	// retryPause keeps a fetch that fails at once from making a busy loop, and
-	// warnEvery the log short.
+	// retryPause keeps a fetch that fails at once from making a busy loop;
+	// warnEvery keeps the log short.
 	retryPause = 250 * time.Millisecond
 	warnEvery  = 10 * time.Second
 )
@@ -64,16 +65,15 @@ func fetchError(err error, where string, next int64) (fatal, retry error) {
 			"%s: the log no longer holds offset %d (%v): retention overtook the task, or the brokers lost records; put back a newer state folder from a backup, or rebuild (docs/runbook.md)", where, next, err)}, nil
 	}
 	err = fmt.Errorf("fetch %s at %d: %w", where, next, err)
-	var ke *kerr.Error
-	if errors.Is(err, kgo.ErrClientClosed) || errors.As(err, &ke) && !ke.Retriable {
+	if kafkaerr.Permanent(err) {
 		return err, nil
 	}
 	return nil, err
 }
 
-// topicMayBeGone says whether a retryable fetch error can mean that the topic
-// was deleted, or deleted and made again. It can also be a broker that does not
-// know yet, so Kafka is asked.
+// topicMayBeGone reports whether a retryable fetch error can mean that the topic
+// was deleted, or deleted and made again. It can also come from a broker that does
+// not know the topic yet, so Kafka is asked.
 func topicMayBeGone(err error) bool {
 	return errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.InconsistentTopicID) ||
 		errors.Is(err, kerr.UnknownTopicOrPartition)

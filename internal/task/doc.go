@@ -49,17 +49,17 @@
 //	acked        all rows, the old checkpoint                the same
 //	acted        effects, their rows not                     effects repeated under the same deduplication key
 //	act-acked    effects and their rows                      the same
-//	progressed   Progress                                    an older Progress follows: true, and older
+//	progressed   Progress                                    an older Progress follows, which is true too
 //	saved        the same: the store is not committed        the same
 //	committed    state and offset, as one unit (I1)          goes on at the offset
 //	group commit the lag that tools show                     nothing: it is never read back
 //
 // # Progress
 //
-// Progress(next) says that all that offsets before next changed has been
-// emitted before it. It follows every acknowledged flush, and comes at least
-// every 5 s while nothing is dirty. Its complete_to is the only reading of a
-// clock that is written, and advisory.
+// Progress(next) states that every change by offsets before next has been emitted
+// before it. It follows every acknowledged flush, and comes at least every 5 s
+// while nothing is dirty. Its complete_to is the only clock reading that is
+// written, and it is advisory.
 //
 // # Goroutines of RunStage
 //
@@ -68,6 +68,6 @@
 //	kgo's and Pebble's own    stop in Close
 //
 // The producer is shared by the tasks; it is safe for that. Two clocks are
-// injected: Now stamps records and says what is complete and may be virtual;
-// Wall runs the timers.
+// injected: Now, which may be virtual, stamps records and decides what is
+// complete; Wall runs the timers.
 package task

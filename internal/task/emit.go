@@ -12,7 +12,7 @@ import (
 )
 
 // producerOpts of a stage's one producer. Idempotent with acks from all in-sync
-// replicas is kgo's default and said here all the same, because I3 needs it.
+// replicas is kgo's default, but set here all the same, because I3 needs it.
 func producerOpts() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -121,10 +121,9 @@ func (a *acks) done(r *kgo.Record, err error) {
 	}
 }
 
-// wait returns the first error. It has its own eye on ctx because kgo's
-// idempotent producer never gives up a record it has sent once, whatever the
-// record's context says; a record that arrives after all is a truth of its
-// offset (I2).
+// wait returns the first error. It watches ctx itself because kgo's idempotent
+// producer never gives up a record it has sent once, even when the record's
+// context has ended; a record that arrives after all is true for its offset (I2).
 func (a *acks) wait(ctx context.Context) error {
 	select {
 	case <-a.all:

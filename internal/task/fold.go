@@ -19,7 +19,7 @@ type Record struct {
 	Value  []byte
 }
 
-// Row is one output record, complete but for its timestamp, which the runtime
+// Row is one output record, complete except for its timestamp, which the runtime
 // sets from its clock.
 type Row struct {
 	Topic  string
@@ -29,7 +29,7 @@ type Row struct {
 }
 
 // Fold is the pure part of a stage: a deterministic function of the log. It
-// uses no clock, no map order, no random and no call to the outside. One
+// uses no clock, no map order, no random numbers and no call to the outside. One
 // goroutine owns it; all methods are called from there.
 type Fold interface {
 	// Apply folds one record into the state and marks what it changed dirty. An
@@ -46,8 +46,8 @@ type Fold interface {
 	// Save writes to the store what the fold keeps outside it and has changed
 	// since the last Save; called right before the store is committed.
 	Save() error
-	// CompleteTo turns the runtime's own belief into what this stage's Progress
-	// says: the message fold returns it unchanged, the roll-up its last closed at.
+	// CompleteTo turns the runtime's own belief into that of this stage's Progress:
+	// the message fold returns it unchanged, the roll-up the last `at` it closed.
 	// Zero means unknown, both ways; no Progress is sent then.
 	CompleteTo(own schemas.Instant) schemas.Instant
 	// DClock is the fold's D-clock: the running maximum of min(received_at,
@@ -73,11 +73,11 @@ type Source struct {
 	// Partition of Partitions of the input topic.
 	Partition  int32
 	Partitions int32
-	// Metrics takes the fold's metrics, which leave when the partition closes. A
-	// series without a label for the partition is shared by the folds of all. nil:
-	// nowhere.
+	// Metrics takes the fold's metrics, which are removed when the partition
+	// closes. A series without a label for the partition is shared by the folds of
+	// all. nil: nowhere.
 	Metrics *meter.Scope
-	// OtherEpoch is told of every record that is not Ours; nil: nobody.
+	// OtherEpoch is called for every record that is not Ours; nil: not called.
 	OtherEpoch func()
 }
 
@@ -87,7 +87,7 @@ type Source struct {
 // Every stage has a function NewFold that returns one and takes what the fold
 // needs beyond that: its Config if it has one, and its Deps if it reaches the
 // outside. It opens nothing; a mistake in the configuration is the error of every
-// fold opened, and Config.Validate tells beforehand.
+// fold opened, and Config.Validate reports it beforehand.
 type NewFold func(src Source, st store.State) (Fold, error)
 
 // Reject is the error of a record that can never be folded.

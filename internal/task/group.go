@@ -16,7 +16,7 @@ const commitTimeout = 2 * time.Second
 
 // groupReporter commits next offsets to a consumer group that has no members,
 // so that any Kafka tool shows the lag. Nobody reads them back: the position is
-// the offset in the state. One goroutine sends, tasks only leave a note.
+// the offset in the state. One goroutine sends; tasks only leave a note.
 type groupReporter struct {
 	admin *kadm.Client
 	group string

@@ -10,8 +10,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// TestLogThatEndsTooSoon: a log that ends before what is folded shows a lag
-// below 0 and is told of, again only after a while; one that is longer is not.
+// TestLogThatEndsTooSoon: a log that ends before what is folded shows a lag below
+// 0 and is logged, again only after a while; one that goes on is not.
 func TestLogThatEndsTooSoon(t *testing.T) {
 	task := burstTask(t, &burst{}, DefaultPolicy())
 	var log bytes.Buffer

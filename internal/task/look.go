@@ -12,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// view is what Kafka says about a stage's topics when it starts.
+// view is what Kafka reports about a stage's topics when it starts.
 type view struct {
 	belongs          store.Meta // all but Partition, NextOffset and DClock
 	chosen           []int32

@@ -20,7 +20,7 @@ type Emitter interface {
 	Progress(ctx context.Context, p schemas.Progress) error
 }
 
-// Step is a place where a crash leaves something of its own; see doc.go.
+// Step is a place in the protocol; a crash at each leaves something else, see doc.go.
 type Step string
 
 // The steps, in the order they are passed.
@@ -35,26 +35,26 @@ const (
 	StepCommitted  Step = "committed"  // the checkpoint is durable
 )
 
-// maxItemBytes bounds the item a dead letter repeats: a letter must fit a Kafka
-// record of 1 MB, and Where tells how to find a larger one.
+// maxItemBytes bounds the copy of the item in a dead letter: a letter must fit a
+// Kafka record of 1 MB, and Where tells where to find a larger item.
 const maxItemBytes = 512 << 10
 
 // MachineConfig is what a Machine runs on.
 type MachineConfig struct {
 	// Stage is the stage's name, e.g. schemas.StageMessage.
 	Stage string
-	// Belongs says what the state belongs to; NextOffset is where to begin and
+	// Belongs is what the state belongs to; NextOffset is where to begin, and
 	// DClock is ignored.
 	Belongs store.Meta
 	NewFold NewFold
 	Store   *store.Store
 	Emitter Emitter
-	// Rejected is told the reason of every record dropped; nil in most tests.
+	// Rejected is called with the reason of every record dropped; nil in most tests.
 	Rejected func(reason string)
-	// OtherEpoch is told of every record of another epoch; nil in most tests.
+	// OtherEpoch is called for every record of another epoch; nil in most tests.
 	OtherEpoch func()
-	// Metrics takes the fold's metrics. Whoever opened the Machine closes it when
-	// the Machine is done with; nil: nowhere.
+	// Metrics takes the fold's metrics. Whoever opened the Machine closes Metrics
+	// after the Machine; nil: nowhere.
 	Metrics *meter.Scope
 	// Fault may return an error to stop at a step, as a crash would; nil in
 	// production.
@@ -70,7 +70,7 @@ type Machine struct {
 	cfg       MachineConfig
 	fold      Fold
 	next      int64 // the offset after the last record applied
-	committed int64 // what the store says; -1 before the first checkpoint
+	committed int64 // next offset in the store; -1 before the first checkpoint
 	letters   []Row // dead letters not yet emitted
 	bytes     int   // of letters
 	broken    error
@@ -96,7 +96,7 @@ func NewMachine(cfg MachineConfig) (*Machine, error) {
 // Next is the offset of the next record to apply.
 func (m *Machine) Next() int64 { return m.next }
 
-// Uncommitted says whether a checkpoint would tell anything new.
+// Uncommitted reports whether a checkpoint would change anything.
 func (m *Machine) Uncommitted() bool { return m.next != m.committed || m.cfg.Store.Dirty() > 0 }
 
 // Rows is the number of rows a flush would emit, dead letters included.

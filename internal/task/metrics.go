@@ -11,7 +11,7 @@ import (
 
 // gauges are the series of one task. Labels are the stage, the input partition
 // and a closed reason: nothing that grows with traffic. They leave the registry
-// with the scope that they were made in, so the partition can be opened again.
+// with the scope they were made in, so that the partition can be opened again.
 type gauges struct {
 	received, emitted prometheus.Counter
 	dropped           *prometheus.CounterVec // reason

@@ -18,9 +18,9 @@ func (s *Source) Place(r *Record, ownKey bool) error {
 	return nil
 }
 
-// Ours says whether a record is of the fold's epoch. One of another is true
-// where it belongs and none of this fold's business: it is counted and left, and
-// never a dead letter.
+// Ours reports whether a record is of the fold's epoch. One of another epoch is
+// correct there and does not concern this fold: it is counted and left alone, and
+// never becomes a dead letter.
 func (s *Source) Ours(epoch uint32) bool {
 	if epoch == s.Epoch {
 		return true

@@ -27,8 +27,8 @@ func TestPartitionOf(t *testing.T) {
 	}
 }
 
-// TestPlace: a record stands where its key says, under the key that its value
-// prescribes; a Progress has none and stands everywhere.
+// TestPlace: a record is in the partition of its key, under the key that its value
+// prescribes; a Progress has no key and may be in any.
 func TestPlace(t *testing.T) {
 	const partitions = 4
 	key := []byte("acme")

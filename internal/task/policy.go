@@ -8,7 +8,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// Policy says when a task flushes, reports progress and checkpoints. Its timers
+// Policy decides when a task flushes, reports progress and checkpoints. Its timers
 // run on wall time.
 type Policy struct {
 	// FlushAfter is how long a row may be dirty while there are few.
@@ -69,7 +69,7 @@ type load struct {
 	rows        int // dirty rows, dead letters included
 	letterBytes int
 	stateRows   int  // uncommitted rows of the store
-	uncommitted bool // a checkpoint would tell something new
+	uncommitted bool // a checkpoint would change something
 	output      bool // there is a topic for Progress
 
 	sinceDirty      time.Duration // since the first of rows became dirty
@@ -139,8 +139,8 @@ func (p Policy) decide(l load) (action, reason, time.Duration) {
 	return actWait, reasonNothing, max(wait, shortestWait)
 }
 
-// full says which bound of what waits is reached, "" if none. It depends on what
-// was applied alone, so a replay flushes at the same record.
+// full names the bound that waiting rows have reached, "" if none. It depends only
+// on what was applied, so a replay flushes at the same record.
 func (p Policy) full(rows, letterBytes int) reason {
 	switch {
 	case rows >= p.MaxRows:

@@ -16,8 +16,8 @@ import (
 	"github.com/bluetick/bluetick/internal/task"
 )
 
-// TestRefusals runs a stage once, changes the world, and wants the next start
-// refused with its reason.
+// TestRefusals runs a stage once, changes the world, and expects the next start
+// to be refused with its reason.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -9,8 +9,8 @@ import (
 // RefusalReason is the closed word for why a task does not start.
 type RefusalReason string
 
-// Why a task refuses to start or to go on. Each comes with a sentence that says
-// what to do; none is ever answered by skipping records.
+// Why a task refuses to start or to go on. Each comes with a sentence that tells
+// what to do; the task never skips records instead.
 const (
 	RefuseOtherEpoch      RefusalReason = "other_epoch"
 	RefuseOtherTopic      RefusalReason = "other_topic"
@@ -26,7 +26,7 @@ const (
 // Refusal is the error of a task that would give wrong results if it ran.
 type Refusal struct {
 	Reason RefusalReason
-	// Text says what was found and what to do.
+	// Text tells what was found and what to do.
 	Text string
 }
 
@@ -36,7 +36,7 @@ func (r *Refusal) Error() string { return r.Text }
 // bounds are the offsets a partition holds: [start, end).
 type bounds struct{ start, end int64 }
 
-// resume says at which offset a task begins, given what its state belongs to
+// resume returns the offset at which a task begins, given what its state belongs to
 // (found, if there is one) and what it is about to read (want, whose cluster id
 // is empty where it means nothing). dir is for the sentence.
 func resume(found store.Meta, has bool, want store.Meta, log bounds, dir string) (int64, error) {

@@ -16,7 +16,7 @@ const MaxSources = 4096
 // before it.
 const ReasonSources = "sources_changed"
 
-// SourceStatus is how far one source partition has come, by its own word.
+// SourceStatus is how far one source partition has come, by its own Progress.
 type SourceStatus struct {
 	Partition int32
 	// Heard is false while it has sent no Progress: then nothing is complete.
@@ -55,16 +55,16 @@ func RestoreSources(status []SourceStatus) Sources {
 	return s
 }
 
-// Hear takes in what a source says of itself. It reports false for one that
-// says less than it said before: a restarted source that is replaying, or a
-// second owner that lags behind. Its rows are true and are folded (I4 orders
-// them), but its word on completeness is already known.
+// Hear takes in the Progress of a source. It reports false for one that has come
+// less far than an earlier one: a restarted source that is replaying, or a second
+// owner that lags behind. Its rows are true and are folded (I4 orders them), but
+// what it says about completeness is already known.
 //
-// The number of sources is fixed by the first word. Another number means that
-// the topic before has other partitions now, so that keys have moved and the
-// rows of both layouts would count: the error is a *Reject and nothing changes.
-// The watermark stands still from then on, because no result is better than a
-// wrong one.
+// The number of sources is fixed by the first Progress. Another number means that
+// the topic before has other partitions now, so that keys have moved and the rows
+// of both layouts would count: the error is a *Reject and nothing changes. The
+// watermark stands still from then on: a missing result is better than a wrong
+// one.
 func (s *Sources) Hear(p *schemas.Progress) (news bool, err error) {
 	if p.Sources < 1 || p.Sources > MaxSources || p.Source < 0 || p.Source >= p.Sources {
 		return false, &Reject{Reason: ReasonSources, Err: fmt.Errorf("progress of stage %s: source %d of %d, at most %d",
@@ -108,5 +108,5 @@ func (s *Sources) Len() int { return len(s.heard) }
 
 // Status is a copy of what is known of each source partition, in their order;
 // nil before the first Progress. The one with the least CompleteTo, or one not
-// heard, is what holds the watermark.
+// heard, holds the watermark.
 func (s *Sources) Status() []SourceStatus { return slices.Clone(s.heard) }

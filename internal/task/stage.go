@@ -31,7 +31,7 @@ const (
 	metadataMinAge = 500 * time.Millisecond
 )
 
-// StageConfig is what a stage runs; it is data.
+// StageConfig describes what a stage runs; it is data.
 type StageConfig struct {
 	// Stage is the name in metrics, Progress and dead letters, e.g.
 	// schemas.StageMessage.
@@ -47,7 +47,7 @@ type StageConfig struct {
 	Logic string
 	// StateDir is the root; a task's state is <StateDir>/<epoch>/<topic>/<partition>.
 	StateDir string
-	// Embedded says that the cluster id means nothing.
+	// Embedded is true where the cluster id means nothing.
 	Embedded bool
 	Policy   Policy
 	// Settling is how long a record may be on its way at present: max(10 s, 1 s ×
@@ -90,7 +90,7 @@ type Deps struct {
 	// Kafka are the options that reach the cluster: seed brokers, TLS, dialer.
 	Kafka   []kgo.Opt
 	NewFold NewFold
-	// Now stamps records and says what is complete; it may be a virtual clock.
+	// Now stamps records and decides what is complete; it may be a virtual clock.
 	Now func() time.Time
 	// Wall runs the timers and measures durations; nil is Now.
 	Wall func() time.Time
@@ -98,7 +98,7 @@ type Deps struct {
 	// Registerer gets the metrics of each partition, those of its fold too, while
 	// the partition is open; nil is nowhere.
 	Registerer prometheus.Registerer
-	// Board shows how far every partition is while the stage runs; nil: nobody asks.
+	// Board shows how far every partition is while the stage runs; nil: not shown.
 	Board *Board
 	// Ready is called once, when every task has opened its state and is about
 	// to read; nil is allowed.

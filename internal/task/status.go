@@ -24,23 +24,23 @@ type Status struct {
 	EndOffset int64
 	// Dirty is the number of rows that are folded and not yet acknowledged.
 	Dirty int
-	// CompleteTo is the last that the stage said in its Progress; 0 before the
-	// first, and for a stage that sends none.
+	// CompleteTo is that of the stage's last Progress; 0 before the first, and for
+	// a stage that sends none.
 	CompleteTo schemas.Instant
 }
 
 // Lag is the number of offsets between what is folded and the end of the log.
 func (s Status) Lag() int64 { return max(0, s.EndOffset-s.NextOffset) }
 
-// CaughtUp says whether everything known to be in the log is folded.
+// CaughtUp reports whether everything known to be in the log is folded.
 func (s Status) CaughtUp() bool { return s.NextOffset >= s.EndOffset }
 
-// Drained says whether, beyond that, every row of it is acknowledged.
+// Drained reports whether, beyond that, every row of it is acknowledged.
 func (s Status) Drained() bool { return s.CaughtUp() && s.Dirty == 0 }
 
 // Board shows the Status of every partition that is open, of all stages that
 // were given it. The tasks write, anybody may read; a partition leaves it when
-// its task closes. The zero value is an empty board. A nil one takes nothing.
+// its task closes. The zero value is an empty board; a nil one ignores all.
 type Board struct {
 	mu struct {
 		sync.Mutex
@@ -48,7 +48,7 @@ type Board struct {
 	}
 }
 
-// place is what no two open tasks of a process share.
+// place identifies a task: no two open ones of a process share it.
 type place struct {
 	stage     string
 	partition int32

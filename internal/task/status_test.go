@@ -38,9 +38,9 @@ func TestNoBoard(t *testing.T) {
 	}
 }
 
-// progressTwice reads the output until partition source has said twice that it
-// is at next: the step that said it first has ended by then, and the board shows
-// what it did.
+// progressTwice reads the output until partition source has reported next twice:
+// the step that reported it first has ended by then, and the board shows what it
+// did.
 func (b *bench) progressTwice(source int32, next int64) schemas.Instant {
 	b.t.Helper()
 	said := 0

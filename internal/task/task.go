@@ -52,10 +52,10 @@ type task struct {
 	lostAt     time.Time
 }
 
-// run polls, applies, flushes and checkpoints until ctx ends, then takes leave:
-// stop polling, flush, acknowledgements, checkpoint. Work begun is not cut off
-// by the stop but has t.stop to end. An error means that nothing since the last
-// checkpoint is durable.
+// run polls, applies, flushes and checkpoints until ctx ends. Then it leaves in
+// order: stop polling, flush, acknowledgements, checkpoint. Work begun is not cut
+// off by the stop but has t.stop to end. An error means that nothing since the
+// last checkpoint is durable.
 func (t *task) run(ctx context.Context) error {
 	work, release := outlive(ctx, t.stop)
 	defer release()
@@ -172,7 +172,7 @@ func (t *task) pause(ctx context.Context, why error) error {
 	if err := t.trouble(ctx, why); err != nil {
 		return err
 	}
-	// That it was cut short is for the loop to see.
+	// The loop sees by itself that the pause was cut short.
 	_ = retry.Pause(ctx, retryPause)
 	return nil
 }
@@ -201,8 +201,8 @@ func (t *task) checkpoint(work context.Context) error {
 	return t.progress(work)
 }
 
-// progress says what is complete. The clock is read before the log's end is
-// asked for: a record that comes between the two is then not claimed.
+// progress reports what is complete. The clock is read before the log's end is
+// asked for: a record that comes between the two is then not claimed as heard.
 func (t *task) progress(work context.Context) error {
 	t.progressAt = t.wall()
 	if !t.output {
@@ -226,7 +226,8 @@ func (t *task) progress(work context.Context) error {
 	return nil
 }
 
-// atEnd says whether all that is in the log now is folded; no answer is a no.
+// atEnd reports whether all that is in the log now is folded; no answer counts as
+// no.
 func (t *task) atEnd(work context.Context) (bool, error) {
 	if t.machine.Next() < t.highWater {
 		return false, nil // known without asking
@@ -242,9 +243,9 @@ func (t *task) atEnd(work context.Context) (bool, error) {
 	return t.machine.Next() == end, nil
 }
 
-// measure shows how far the log's end is. A log that ends before what is folded
-// has lost records: that is an alarm, and nothing is said to be complete, since
-// what will stand at those offsets is not what was folded.
+// measure shows how far away the log's end is. A log that ends before what is
+// folded has lost records: that is an alarm, and nothing is reported as complete,
+// since other records than those folded will be at these offsets.
 func (t *task) measure(end int64) {
 	next := t.machine.Next()
 	t.gauges.lagOffsets.Set(float64(end - next))
@@ -255,8 +256,8 @@ func (t *task) measure(end int64) {
 	}
 }
 
-// trouble looks at an error that passes by itself, unless the topic is gone:
-// that is returned.
+// trouble handles an error that passes by itself. Only if the topic is gone it
+// returns an error.
 func (t *task) trouble(ctx context.Context, why error) error {
 	if topicMayBeGone(why) {
 		if err := sameTopic(ctx, t.consumer, t.topic, t.topicID, t.where); err != nil {

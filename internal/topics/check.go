@@ -42,9 +42,9 @@ type Settings struct {
 type Finding struct {
 	// Topic is the name of the topic.
 	Topic string
-	// Problem says what is set, what it should be, and what goes wrong otherwise.
+	// Problem states what is set, what it should be, and what goes wrong otherwise.
 	Problem string
-	// Remedy says what to do.
+	// Remedy is what to do.
 	Remedy string
 }
 
@@ -94,7 +94,7 @@ func (c *checker) add(problem, remedy string) {
 	c.findings = append(c.findings, Finding{Topic: c.topic, Problem: problem, Remedy: remedy})
 }
 
-// set adds a finding that setting one value mends.
+// set adds a finding that is resolved by setting one value.
 func (c *checker) set(name, value, why string) {
 	have, ok := c.values[name]
 	if !ok {

@@ -1,7 +1,7 @@
 // Package topics makes bluetick's Kafka topics and refuses to work on topics
 // whose settings would make results wrong.
 //
-// What would: compaction keeps the newest row of a key, and the newest may be a
+// These are: compaction keeps the newest row of a key, and the newest may be a
 // stale owner's; an unclean leader election and an acknowledgement by one
 // replica of several lose acknowledged events; a short retention, by time or by
 // size, takes the records that state is rebuilt from; a small message size

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// usualReplicas is how many replicas a topic gets where the cluster has as
-	// many brokers: one may fail and one be restarted.
+	// usualReplicas is how many replicas a topic gets where the cluster has at least
+	// as many brokers: one may fail while another is restarted.
 	usualReplicas = 3
 	// readyTimeout bounds the wait for the leaders of created topics, which a
 	// loaded cluster elects within seconds.
@@ -24,9 +24,9 @@ const (
 	readyPoll = 50 * time.Millisecond
 )
 
-// Options says what Ensure may do.
+// Options are what Ensure may do.
 type Options struct {
-	// Create makes missing topics; without it they are a mistake.
+	// Create makes missing topics; without it they are findings.
 	Create bool
 	// ReplicationFactor of created topics; 0 means 3, or the number of brokers
 	// when there are fewer.
@@ -40,7 +40,7 @@ type State struct {
 	Partitions int
 	// Replicas is the smallest number of replicas that one of its partitions has.
 	Replicas int
-	// Created says that this call made it.
+	// Created is true if this call made it.
 	Created bool
 }
 
@@ -54,7 +54,7 @@ type Report struct {
 
 // Ensure creates the missing ones of want, when it may, and checks all of them.
 // The error joins every finding (errors.As with a Finding finds the first), or
-// says what could not be asked or done. Several processes may call it at once.
+// tells what could not be asked or done. Several processes may call it at once.
 //
 // A client remembers for its MetadataMinAge (kgo's default is 5 s) that a topic
 // was missing, so a second call with the same client may take that long.
@@ -164,7 +164,7 @@ func ready(ctx context.Context, adm *kadm.Client, names []string, all bool) (kad
 	}
 }
 
-// leaderless says which partition of a topic cannot be used yet.
+// leaderless names a partition of a topic that cannot be used yet.
 func leaderless(d kadm.TopicDetail) error {
 	if d.Err != nil {
 		return fmt.Errorf("topic %s: %w", d.Topic, d.Err)

@@ -64,7 +64,7 @@ func (r benchmarks) columns() []column {
 func loadBenchmarks(ctx context.Context, conn driver.Conn) error {
 	shipped, err := schemas.LoadBenchmarks()
 	if err != nil {
-		return err
+		return &Refusal{err}
 	}
 	present, err := presentBenchmarks(ctx, conn)
 	if err != nil {

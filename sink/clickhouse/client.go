@@ -15,8 +15,7 @@ type Client struct{ conn driver.Conn }
 // caller keeps the connection and closes it after the last use of the Client.
 func NewClient(conn driver.Conn) *Client { return &Client{conn} }
 
-// Connect opens a connection and asks the server for a sign of life. The caller
-// closes it.
+// Connect opens a connection and pings the server. The caller closes it.
 func Connect(ctx context.Context, options *ch.Options) (driver.Conn, error) {
 	conn, err := ch.Open(options)
 	if err != nil {
@@ -46,8 +45,8 @@ func (c *Client) Insert(ctx context.Context, rows Rows, token string) error {
 func (c *Client) insert(ctx context.Context, table string, columns []column, token string) error {
 	ctx = ch.Context(ctx, ch.WithSettings(ch.Settings{
 		"insert_deduplication_token": token,
-		// An import of old events touches a partition a day; they are bounded by
-		// the rows of a batch.
+		// An import of old events touches one partition per day; they are bounded
+		// by the rows of a batch.
 		"max_partitions_per_insert_block": 0,
 		// The answer must mean that the rows are there.
 		"async_insert": 0,
@@ -59,7 +58,7 @@ func (c *Client) insert(ctx context.Context, table string, columns []column, tok
 	defer func() { _ = batch.Close() }() // after Send it does nothing
 	for i, col := range columns {
 		if err := appendTo(batch.Column(i), col.values); err != nil {
-			return fmt.Errorf("column %s: %w", col.name, err)
+			return &Refusal{fmt.Errorf("column %s: %w", col.name, err)}
 		}
 	}
 	return batch.Send()

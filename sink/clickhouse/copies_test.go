@@ -68,10 +68,10 @@ func inEveryOrder(t *testing.T, conn driver.Conn, groups [][]schemas.Event, chec
 	}
 }
 
-// TestUnequalCopies: copies of one event that do not say the same are joined
-// field by field, whatever came first and whatever is merged, also where they
-// stand in different minutes or, as the parts of the table do, on different
-// days. The fold's test of this name has the same cases.
+// TestUnequalCopies: copies of one event that differ are joined field by field,
+// whatever came first and whatever is merged, also where they fall in different
+// minutes or, like the parts of the table, on different days. The fold's test of
+// this name has the same cases.
 func TestUnequalCopies(t *testing.T) {
 	conn := migrated(t, chtest.Open(t))
 	const midnight = 13*time.Hour + 59*time.Minute + 30*time.Second // after sentAt

@@ -83,7 +83,7 @@ func (r rate) bounds() []bound {
 }
 
 // wilsonLow and wilsonHigh are the Wilson score interval (Wilson 1927) with
-// z = 1.959964 for 95 %, multiplied out by n: NULL if n is 0 (said first, since
+// z = 1.959964 for 95 %, multiplied out by n: NULL if n is 0 (tested first, since
 // greatest and least ignore NULL). Rounding must not leave [0, 1].
 func wilsonLow(k, n string) string {
 	return fmt.Sprintf("if(%s = 0, NULL, greatest(0., %s))", n, wilson(k, "-", n))
@@ -141,8 +141,8 @@ func (m measures) eachOutcome(item func(name string) string) string {
 	return strings.Join(b, ", ")
 }
 
-// sumTotals, sumAtAge and sumUpto add the histograms of panes: whole, up to an
-// age that is an edge, and the first upto buckets.
+// sumTotals, sumAtAge and sumUpto add the histograms of panes: all of it, up to
+// an age that is an edge, and the first upto buckets.
 func (m measures) sumTotals(prefix string) string {
 	return m.eachOutcome(func(n string) string { return fmt.Sprintf("sum(arraySum(panes.%s)) AS %s%s", n, prefix, n) })
 }

@@ -24,7 +24,7 @@ func migration(t *testing.T, m measures, name string) string {
 	return sql
 }
 
-// TestRenderedMigrations holds what the lists of schemas render to: databases
+// TestRenderedMigrations fixes what the lists of schemas render to: databases
 // remember a digest of each migration and refuse a build that has another.
 func TestRenderedMigrations(t *testing.T) {
 	for name, want := range map[string]string{
@@ -38,8 +38,8 @@ func TestRenderedMigrations(t *testing.T) {
 	}
 }
 
-// TestTenthOutcome: a row more in the lists, and it is a column of panes and
-// rates, in every sum of the views, with a rate of its own.
+// TestTenthOutcome: one more row in the lists becomes a column of panes and rates,
+// is in every sum of the views, and has a rate of its own.
 func TestTenthOutcome(t *testing.T) {
 	m := allMeasures()
 	m.outcomes = append(m.outcomes, schemas.OutcomeInfo{Name: "converted", About: "Messages that led to a purchase", PaneField: 22, RateField: 18})

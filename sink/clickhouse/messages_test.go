@@ -87,7 +87,7 @@ func TestMessages(t *testing.T) {
 	for name, c := range map[string]struct {
 		events  []schemas.Event
 		columns string
-		want    string // "" is no row
+		want    string // "" if there is no row
 	}{
 		"only sent":              {[]schemas.Event{told(sent, 0)}, outcomes, "1 0 0 0 0 0 0 0 0 0 1 0 0"},
 		"delivered":              {[]schemas.Event{told(sent, 0), told(delivered, 5*time.Second)}, outcomes, "1 1 0 0 0 0 0 0 0 0 0 0 0"},
@@ -113,7 +113,7 @@ func TestMessages(t *testing.T) {
 		"registered and read":                     {[]schemas.Event{told(schemas.TypeDispatched, 0), told(read, time.Minute)}, "sent_at read_delay", "2026-03-01 10:00:30 60"},
 		"sent beats registered as send time":      {[]schemas.Event{told(schemas.TypeDispatched, 0), told(sent, time.Minute)}, "sent_at", "2026-03-01 10:01:30"},
 		"without either, the first of the others": {[]schemas.Event{told(delivered, time.Minute), told(failed, 2*time.Minute)}, "sent_at", "2026-03-01 10:01:30"},
-		"a read does not found, so it is no time": {[]schemas.Event{told(delivered, time.Minute), told(read, 0)}, "sent_at read_delay delivered_delay", "2026-03-01 10:01:30 0 0"},
+		"a read does not make a message known, so its time is not a send time": {[]schemas.Event{told(delivered, time.Minute), told(read, 0)}, "sent_at read_delay delivered_delay", "2026-03-01 10:01:30 0 0"},
 
 		"failed":                    {[]schemas.Event{told(sent, 0), told(failed, time.Second, failing(100, schemas.FailTemplate))}, outcomes + " failure_category", "1 0 0 0 0 0 0 0 1 0 0 0 0 template"},
 		"failed without a reason":   {[]schemas.Event{told(failed, 0)}, "failed failure_category failure_code", "1 other 0"},

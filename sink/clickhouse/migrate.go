@@ -18,15 +18,15 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// separator stands on a line of its own between the statements of a migration.
+// separator is on a line of its own between the statements of a migration.
 const separator = "\n-- next statement --\n"
 
 // Migration is one file of schemas/clickhouse.
 type Migration struct {
 	Number uint32
 	Name   string
-	// Checksum is of the text rendered without any TTL, so that another TTL is
-	// no other migration.
+	// Checksum is of the text rendered without any TTL, so that a changed TTL
+	// does not make it another migration.
 	Checksum   string
 	Statements []string
 }
@@ -74,7 +74,7 @@ func readMigration(file string, ttl TTL) (Migration, error) {
 	return Migration{uint32(number), name, hex.EncodeToString(sum[:]), strings.Split(rendered, separator)}, nil
 }
 
-// MigrateConfig says what Migrate is to reach.
+// MigrateConfig is what Migrate has to bring about.
 type MigrateConfig struct {
 	// Options lead to the server; their database is created if it is missing.
 	Options *ch.Options
@@ -92,11 +92,11 @@ type MigrateConfig struct {
 // any point. It returns the names of the migrations it applied.
 func Migrate(ctx context.Context, cfg MigrateConfig) (applied []string, err error) {
 	if err := cfg.TTL.validate(); err != nil {
-		return nil, err
+		return nil, &Refusal{err}
 	}
 	all, err := Migrations(cfg.TTL)
 	if err != nil {
-		return nil, err
+		return nil, &Refusal{err}
 	}
 	if err := createDatabase(ctx, cfg.Options); err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func apply(ctx context.Context, conn driver.Conn, all []Migration, now time.Time
 		return nil, err
 	}
 	if err := agree(all, recorded); err != nil {
-		return nil, err
+		return nil, &Refusal{err}
 	}
 	var applied []string
 	for _, m := range all {
@@ -201,7 +201,7 @@ func recordedMigrations(ctx context.Context, conn driver.Conn) (map[uint32]strin
 	return out, rows.Err()
 }
 
-// setTTLs makes the TTLs of a database that is there already those of ttl.
+// setTTLs changes the TTLs of an existing database to those of ttl.
 func setTTLs(ctx context.Context, conn driver.Conn, ttl TTL) error {
 	for _, t := range []struct {
 		table, column string

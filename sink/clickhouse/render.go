@@ -29,9 +29,9 @@ func (t TTL) validate() error {
 	return nil
 }
 
-// render fills the template of one migration. Constants of schemas end up in
-// the text and so in its checksum: a build that counts otherwise cannot pass
-// for the one that made the views.
+// render fills the template of one migration. Constants of schemas end up in the
+// text and so in its checksum: a build that counts differently cannot pass for
+// the one that made the views.
 func render(name, text string, ttl TTL) (string, error) {
 	return renderWith(allMeasures(), name, text, ttl)
 }
@@ -90,9 +90,10 @@ func edges() string {
 
 func withheld() string { return "'" + strings.Join(schemas.WithheldCategories(), "', '") + "'" }
 
-// dimension picks a field of a message among its events: a value rather than
-// none, any rather than (other), then the least order of 26 bytes, then the
-// least value. The value is read off the end of the least text of these three.
+// dimension picks the value of a field of a message from its events: a value
+// rather than none, any value rather than (other), then that with the least
+// order, then the least value. These three are joined into one text, the order
+// being 26 bytes long, and the value is what follows them in the least text.
 func dimension(field, order string) string {
 	return fmt.Sprintf("substring(minIf(concat(if(%[1]s = '%[3]s', '1', '0'), %[2]s, %[1]s), %[1]s != ''), 28) AS d_%[1]s",
 		field, order, schemas.OtherValue)
@@ -115,7 +116,7 @@ func delay(time string) string {
 	return fmt.Sprintf("if(%[1]s = never, NULL, toUInt32(greatest(0, %[1]s - send)))", time)
 }
 
-// ageWords is an age in seconds for people.
+// ageWords is an age in seconds, written for people.
 func ageWords(age string) string {
 	return fmt.Sprintf("multiIf(%[1]s > 86400 AND %[1]s %% 86400 = 0, concat(toString(intDiv(%[1]s, 86400)), ' d'), "+
 		"%[1]s %% 3600 = 0, concat(toString(intDiv(%[1]s, 3600)), ' h'), concat(toString(intDiv(%[1]s, 60)), ' min'))", age)

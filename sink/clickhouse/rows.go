@@ -40,7 +40,7 @@ func col[R, V any](name string, rows []R, f func(*R) V) column {
 	return column{name, values}
 }
 
-// Event is an event and where it stood.
+// Event is an event and its place in the log.
 type Event struct {
 	schemas.Event
 	Partition int32
@@ -56,9 +56,9 @@ func (Events) Table() string { return "events" }
 // Len implements Rows.
 func (r Events) Len() int { return len(r) }
 
-// content is zero if the id is the digest of what the event says, else that
+// content is zero if the id is the digest of the event's content, else that
 // digest. It is part of the table's key: a merge keeps one of equal copies and
-// every copy that says something of its own.
+// every copy that differs.
 func (e *Event) content() []byte {
 	digest := schemas.EventID(&e.Event)
 	if digest == e.ID {
@@ -67,8 +67,8 @@ func (e *Event) content() []byte {
 	return digest[:]
 }
 
-// version makes the first of equal copies survive, and the one of the highest
-// decoder revision before that.
+// version decides which of equal copies survives: one of the highest decoder
+// revision, and among those the first.
 func (e *Event) version() uint64 {
 	const offsets = 1<<56 - 1
 	return uint64(e.SourceRevision)<<56 | (offsets - uint64(e.Offset)&offsets)
@@ -104,7 +104,7 @@ func (r Events) columns() []column {
 	}, r.parts()...)
 }
 
-// parts are the columns of what an event may be without.
+// parts are the columns of the optional parts of an event.
 func (r Events) parts() []column {
 	failure := func(e *Event) schemas.Failure { return orZero(e.Failure) }
 	cost := func(e *Event) schemas.Cost { return orZero(e.Cost) }

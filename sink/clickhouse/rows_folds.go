@@ -124,8 +124,7 @@ func (r Alerts) columns() []column {
 	)
 }
 
-// DeadLetter is what is kept of a dead letter: where it stands, not what it
-// says.
+// DeadLetter is what is kept of a dead letter: where it is, not what is in it.
 type DeadLetter struct {
 	// Letter without its Item.
 	Letter schemas.DeadLetter
@@ -167,9 +166,9 @@ func (r DeadLetters) columns() []column {
 // Progress is how far a stage, or the sink itself, has come.
 type Progress struct {
 	schemas.Progress
-	// Output is the partition the stage said so in; 0 for the sink.
+	// Output is the partition in which the stage reported it; 0 for the sink.
 	Output int32
-	// TopicID is the input topic's identity; empty but for the sink.
+	// TopicID is the input topic's identity; empty except for the sink.
 	TopicID string
 }
 

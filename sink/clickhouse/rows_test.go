@@ -9,7 +9,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestEventColumns: everything an event says stands in its row.
+// TestEventColumns: everything in an event is in its row.
 func TestEventColumns(t *testing.T) {
 	conn := migrated(t, chtest.Open(t))
 	full := schemas.Event{

@@ -7,8 +7,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestTTLsOfFolds: panes and rates lose the days past their TTL and no other,
-// and the TTL can be changed and taken away.
+// TestTTLsOfFolds: panes and rates lose the days past their TTL and no others, and
+// the TTL can be changed and removed.
 func TestTTLsOfFolds(t *testing.T) {
 	engine := chtest.Open(t)
 	conn := migrated(t, engine)
@@ -30,7 +30,7 @@ func TestTTLsOfFolds(t *testing.T) {
 			t.Errorf("TTLs are %d and %d days, want %+v", p, r, ttl)
 		}
 	}
-	fill := func(round int64) { // another version each, or they are dropped as repeats
+	fill := func(round int64) { // a new version each round, or they are dropped as repeats
 		for _, days := range []int64{5, 100, 500} {
 			insert(t, conn,
 				Panes{{Epoch: 1, Version: round, Minute: ago(days), Tuple: schemas.Tuple{Account: "a", Channel: "c"}, Counts: schemas.Counts{Sent: 1}}},

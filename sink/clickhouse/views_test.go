@@ -147,29 +147,44 @@ func testLetters(t *testing.T, conn driver.Conn) {
 	}
 }
 
-// step is one row of progress.
-func step(epoch uint32, stage string, source, sources, output int32, next int64, after time.Duration) Progress {
-	return Progress{
-		Progress: schemas.Progress{Epoch: epoch, Stage: stage, Source: source, Sources: sources, NextOffset: next, CompleteTo: schemas.InstantOf(sentAt().Add(after))},
-		Output:   output,
+// step is one row of progress, complete to so long after sentAt.
+type step struct {
+	epoch                   uint32
+	stage                   string
+	source, sources, output int32
+	next                    int64
+	after                   time.Duration
+}
+
+func progress(steps ...step) Progresses {
+	var rows Progresses
+	for _, s := range steps {
+		rows = append(rows, Progress{
+			Progress: schemas.Progress{
+				Epoch: s.epoch, Stage: s.stage, Source: s.source, Sources: s.sources,
+				NextOffset: s.next, CompleteTo: schemas.InstantOf(sentAt().Add(s.after)),
+			},
+			Output: s.output,
+		})
 	}
+	return rows
 }
 
 func testFreshness(t *testing.T, conn driver.Conn) {
-	insert(t, conn, Progresses{
-		step(1, "message", 0, 2, 0, 10, 20*time.Second),
-		step(1, "message", 0, 2, 1, 12, 30*time.Second),
-		step(9, "message", 1, 2, 0, 99, 99*time.Second), // another epoch
-		step(1, "rollup", 0, 1, 0, 4, -30*time.Second),
-	})
+	insert(t, conn, progress(
+		step{1, "message", 0, 2, 0, 10, 20 * time.Second},
+		step{1, "message", 0, 2, 1, 12, 30 * time.Second},
+		step{9, "message", 1, 2, 0, 99, 99 * time.Second}, // another epoch
+		step{1, "rollup", 0, 1, 0, 4, -30 * time.Second},
+	))
 	if got := show(t, conn, "epoch complete_to", "v_watermark"); got != "1 -" {
 		t.Errorf("one source of two heard: %s, want no watermark", got)
 	}
-	insert(t, conn, Progresses{
-		step(1, "message", 1, 2, 0, 5, 25*time.Second),
-		step(0, "sink/bluetick.events", 0, 2, 0, 10, 35*time.Second),
-		step(0, "sink/bluetick.events", 1, 2, 0, 7, 40*time.Second),
-	})
+	insert(t, conn, progress(
+		step{1, "message", 1, 2, 0, 5, 25 * time.Second},
+		step{0, "sink/bluetick.events", 0, 2, 0, 10, 35 * time.Second},
+		step{0, "sink/bluetick.events", 1, 2, 0, 7, 40 * time.Second},
+	))
 	if got, want := show(t, conn, "epoch complete_to", "v_watermark"), "1 2026-03-01 10:00:50.000"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -218,10 +233,10 @@ func fillPanes(t *testing.T, conn driver.Conn) {
 			plain,
 			pane(0, minute+60, "", 8, 0, nil), // a pane that fell to zero
 		},
-		Progresses{
-			step(1, "message", 0, 2, 0, 9, 24*time.Hour+31*time.Minute),
-			step(1, "message", 1, 2, 0, 9, 24*time.Hour+31*time.Minute),
-		})
+		progress(
+			step{1, "message", 0, 2, 0, 9, 24*time.Hour + 31*time.Minute},
+			step{1, "message", 1, 2, 0, 9, 24*time.Hour + 31*time.Minute},
+		))
 }
 
 func testCampaigns(t *testing.T, conn driver.Conn) {

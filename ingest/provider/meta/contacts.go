@@ -33,7 +33,8 @@ func contactsOf(value *fastjson.Value) contacts {
 }
 
 // identify adds the people an item names, and the other identity the change's
-// contacts give for them. An item that names nobody is by the only contact.
+// contacts give for them. An item that names nobody is taken to be about the only
+// contact.
 func (d *decoder) identify(number, scoped string) {
 	if number == "" && scoped == "" && d.contacts.only != nil {
 		number, scoped = provider.JSONText(d.contacts.only, "wa_id"), provider.JSONText(d.contacts.only, "user_id")

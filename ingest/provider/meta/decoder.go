@@ -136,8 +136,8 @@ func (d *decoder) each(value *fastjson.Value, array string, f func(provider.Item
 	}
 }
 
-// occurred is when an item says it happened; false if it went to the dead
-// letters for it.
+// occurred is the time that an item gives; false if the item became a dead letter
+// because it gives none that can be read.
 func (d *decoder) occurred(it provider.Item) (schemas.Instant, bool) {
 	at, ok := provider.JSONInstant(it.JSON.Get("timestamp"))
 	if !ok {

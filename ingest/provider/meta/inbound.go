@@ -7,16 +7,16 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// said is what counts in an inbound message: whether it is an answer, a tap,
-// and the texts that can be an opt-out word.
+// said is what counts in an inbound message: whether it is an answer or a tap, and
+// the texts that can be an opt-out word.
 type said struct {
-	// answers holds for whatever a person sent; false for notices and
+	// answers is true of whatever a person sent; false for notices and
 	// withdrawals, which are kept as TypeOther under name.
 	answers bool
 	name    string
 	// click is set for a tap.
 	click *schemas.Click
-	// road and words are where an opt-out word may stand, and the texts there.
+	// words are the texts that may be an opt-out word, road is where they were.
 	road  string
 	words [2]string
 	// about is the provider id of the message it is about, empty if it names

@@ -17,7 +17,7 @@ import (
 
 const (
 	name = "meta"
-	// revision is raised whenever the decoder says something else of the same
+	// revision is raised whenever the decoder makes something else of the same
 	// bytes.
 	revision = 1
 	// signatureHeader holds the HMAC-SHA-256 of the raw body under the app secret,
@@ -46,7 +46,7 @@ func New() *Provider {
 // Name is "meta".
 func (*Provider) Name() string { return name }
 
-// Open wants at least one app secret; without a verify token the handshake is
+// Open needs at least one app secret; without a verify token the handshake is
 // refused.
 func (p *Provider) Open(s provider.Settings) (provider.Endpoint, error) {
 	if err := s.CheckSecrets("for Meta it is the app secret"); err != nil {
@@ -59,7 +59,7 @@ func (p *Provider) Open(s provider.Settings) (provider.Endpoint, error) {
 	return e, nil
 }
 
-// endpoint is one source of Meta's, immutable after Open.
+// endpoint is one Meta source, immutable after Open.
 type endpoint struct {
 	provider *Provider
 	secrets  [][]byte

@@ -20,7 +20,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// endpointOf is a source of Meta's with these secrets.
+// endpointOf is a Meta source with these secrets.
 func endpointOf(t testing.TB, secrets ...string) provider.Endpoint {
 	t.Helper()
 	if len(secrets) == 0 {
@@ -190,7 +190,7 @@ func manyStatuses(n int) []byte {
 	return b.Bytes()
 }
 
-// TestMetaNesting: depth is refused before it costs a stack.
+// TestMetaNesting: deep nesting is refused before it uses up the stack.
 func TestMetaNesting(t *testing.T) {
 	deep := strings.Repeat(`{"entry":[`, 400) + strings.Repeat(`]}`, 400)
 	got := decode(t, []byte(deep))
@@ -207,8 +207,8 @@ func TestLetterItemBounded(t *testing.T) {
 	}
 }
 
-// TestRetryHasSameIDs: a provider's retry, later and beside other updates, says
-// the same with the same ids.
+// TestRetryHasSameIDs: a provider's retry, later and beside other updates, gives
+// the same events with the same ids.
 func TestRetryHasSameIDs(t *testing.T) {
 	e, in := endpointOf(t), providertest.Input(t)
 	for _, path := range fixtures(t) {

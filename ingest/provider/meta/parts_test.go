@@ -12,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestFailure: a title is a text like others, and an error without a code says
+// TestFailure: a title is a text like others, and an error without a code reveals
 // nothing of the account.
 func TestFailure(t *testing.T) {
 	for _, c := range []struct {
@@ -64,7 +64,7 @@ func TestOpen(t *testing.T) {
 }
 
 // TestDeadItemHidesNothing: whatever is wrong with one item, entry or change, and
-// wherever it stands, it is one dead letter and all others are the events they
+// wherever it is, it becomes one dead letter and all others are the events they
 // are without it.
 func TestDeadItemHidesNothing(t *testing.T) {
 	const (

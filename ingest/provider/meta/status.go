@@ -66,8 +66,8 @@ func (d *decoder) identifyRecipient(v *fastjson.Value) {
 	d.identify(provider.JSONText(v, "recipient_id"), provider.JSONText(v, "recipient_user_id"))
 }
 
-// cost reads pricing, which never has an amount. type says what is billed and
-// outlives the older flag billable.
+// cost reads pricing, which never has an amount. type is what is billed; it
+// replaces the older flag billable.
 func cost(pricing *fastjson.Value) *schemas.Cost {
 	if !provider.IsJSONObject(pricing) {
 		return nil

@@ -17,7 +17,7 @@ import (
 // Now is the clock of the fixtures, a few minutes after most of their times.
 const Now schemas.Instant = 1790000400_000
 
-// Input is that of a source with a pattern for campaigns.
+// Input is the input of a source with a pattern for campaigns.
 func Input(t testing.TB) *provider.Input {
 	t.Helper()
 	words, err := schemas.DefaultOptOutWords()
@@ -52,7 +52,7 @@ func Open(t testing.TB, p provider.Provider, s provider.Settings) provider.Endpo
 	return e
 }
 
-// Contract is what a provider says of itself.
+// Contract is what a provider promises.
 type Contract struct {
 	// Provider is its name.
 	Provider string
@@ -60,7 +60,8 @@ type Contract struct {
 	OwnIDs bool
 }
 
-// Check holds for the result of every request, whatever is in it.
+// Check checks what must be true of the result of every request, whatever is in
+// it.
 func Check(t testing.TB, c Contract, r *provider.Request, in *provider.Input, got provider.Result) {
 	t.Helper()
 	oldest := r.ReceivedAt - schemas.Instant(in.MaxEventAge.Milliseconds())
@@ -100,8 +101,8 @@ func Check(t testing.TB, c Contract, r *provider.Request, in *provider.Input, go
 	}
 }
 
-// Retry checks that a request sent again an hour later says the same with the
-// same ids. Its events must not take their time from us, or have ids of their
+// Retry checks that a request sent again an hour later gives the same events with
+// the same ids. The events must not take their time from us, or have ids of their
 // own.
 func Retry(t testing.TB, e provider.Endpoint, r *provider.Request, in *provider.Input) {
 	t.Helper()

@@ -25,8 +25,8 @@ func BenchmarkSelectOne(b *testing.B) {
 	}
 }
 
-// BenchmarkInsert is one batch of a narrow table. known=true tells clickhouse-go the columns and so saves it the
-// question for them.
+// BenchmarkInsert is one batch of a narrow table. known=true tells clickhouse-go the columns, so that it need not
+// ask for them.
 func BenchmarkInsert(b *testing.B) {
 	e := openEngine(b)
 	c := dial(b, e.ClientOptions(""))

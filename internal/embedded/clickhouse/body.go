@@ -83,7 +83,7 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readText reads at most limit bytes and says whether there is more.
+// readText reads at most limit bytes and reports whether there is more.
 func readText(r io.Reader, limit int) (text string, more bool, err error) {
 	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {

@@ -29,7 +29,7 @@ func (e *Engine) ClientOptions(database string) *clickhousego.Options {
 type transport struct{ engine *Engine }
 
 // RoundTrip implements http.RoundTripper. It returns when the handler has decided on its headers or the request's
-// context ends; the handler's query is then killed behind its back.
+// context ends; the handler's query is then killed in the background.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.engine.begin(); err != nil {
 		if r.Body != nil {

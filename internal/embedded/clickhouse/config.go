@@ -11,9 +11,9 @@ import (
 const (
 	// maxMemoryBytes caps the default memory limit: an installation that needs more is not small any more.
 	maxMemoryBytes = 2 << 30
-	// assumedMemoryBytes is what we take a machine to have that does not tell.
+	// assumedMemoryBytes is what we assume of a machine whose memory cannot be found out.
 	assumedMemoryBytes = 4 << 30
-	// minMemoryBytes is the least with which merges and a small query still work beside each other.
+	// minMemoryBytes is the least with which merges and a small query still work at the same time.
 	minMemoryBytes = 256 << 20
 	// keepFree is what inserts and merges leave free on the disk: below it they are refused (NOT_ENOUGH_SPACE), so
 	// that a write never finds the disk full, which the library would not notice.

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// errNoConn means that chdb_connect gave NULL. It says nothing about why; Open finds out what it can.
+// errNoConn means that chdb_connect returned NULL. It gives no reason; Open finds out what it can.
 var errNoConn = errors.New("the engine gave no connection")
 
 // param is one query parameter, its value escaped as in the HTTP interface (tab as \t).
@@ -103,7 +103,7 @@ func (c *conn) text(sql string, params ...param) (string, error) {
 }
 
 // query runs one statement to its end and hands its whole output to use, which must not keep the slice.
-// A FORMAT clause in the text is stronger than format.
+// A FORMAT clause in the text overrides format.
 func (c *conn) query(sql, format string, params []param, use func([]byte, stats) error) error {
 	h, err := c.lock()
 	if err != nil {
@@ -141,7 +141,7 @@ func (c *conn) call(f queryFunc, h uintptr, sql, format string, params []param) 
 
 // stream runs one SELECT and hands its output to use chunk by chunk as the engine makes it. An error of use
 // cancels the query. Only for formats without a head, a foot or separators between blocks: each chunk is a
-// whole document of its own. No output at all calls use never.
+// whole document of its own. Without any output use is never called.
 func (c *conn) stream(sql, format string, params []param, use func([]byte, stats) error) error {
 	h, err := c.lock()
 	if err != nil {

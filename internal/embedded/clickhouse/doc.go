@@ -1,10 +1,10 @@
 // Package clickhouse runs the real ClickHouse engine inside the process: libchdb, loaded without cgo, behind one
 // http.Handler that speaks ClickHouse's HTTP interface. clickhouse-go uses the handler as its transport
-// (Engine.ClientOptions), BI tools and curl through a port that the caller opens. Both see the same server.
+// (Engine.ClientOptions), BI tools and curl reach it through a port that the caller opens. Both see the same server.
 //
 // What it promises:
 //
-//	C1  One engine per process and one process per folder. The second Open says who holds the folder.
+//	C1  One engine per process and one process per folder. The error of a second Open names who holds the folder.
 //	C2  A request runs exactly one statement on a connection that nobody else uses. Settings, the current
 //	    database and temporary tables end with it, unless the request names a session.
 //	C3  Insert data is never part of the SQL text that the engine sees. There it would end at the first blank
@@ -12,7 +12,7 @@
 //	C4  Only the administrator writes. Everybody else passes four gates: the engine's own parser must call the
 //	    text one statement that leaves no trace; the function file, which reads any file of the host, must not
 //	    be named; the session is readonly=1; and no user has the grants that reach files, URLs or other servers.
-//	C5  A request that its client gives up is killed in the engine, and Close waits for all of them.
+//	C5  A request whose client gives up is killed in the engine, and Close waits for all of them.
 //
 // A crash of the process at any moment leaves the folder as a killed server would: inserts that were answered are
 // there, others are wholly or (if they span blocks) partly there, and a repeat with the same

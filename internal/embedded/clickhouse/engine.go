@@ -14,13 +14,13 @@ import (
 // AdminUser is the user that may write through the handler, with Config.AdminPassword.
 const AdminUser = "bluetick_admin"
 
-// quietArg keeps the engine's own log off a terminal. With standard input or
-// error a terminal it would write there, among them one "current_thread contains
-// invalid address" for each streamed insert, which says nothing about the insert.
-// Errors of statements reach the caller either way.
+// quietArg keeps the engine's own log off a terminal. Where standard input or
+// error is a terminal the engine would write there, also one "current_thread
+// contains invalid address" for each streamed insert, which does not concern the
+// insert. Errors of statements reach the caller either way.
 const quietArg = "--log-level=none"
 
-// Config says where the engine keeps its data and what it may use.
+// Config is where the engine keeps its data and what it may use.
 type Config struct {
 	// Dir is the folder of the data, created if absent. Only one process at a time may open it.
 	Dir string
@@ -32,19 +32,26 @@ type Config struct {
 	ReaderPassword string
 	// MaxMemoryBytes limits the engine as a whole; 0 means a quarter of the machine's memory, at most 2 GiB.
 	MaxMemoryBytes int64
+	// Readers bounds what everybody but the administrator may take together.
+	Readers Readers
 	// Log receives state changes. Nil means none.
 	Log *slog.Logger
 }
 
 // limits bound what requests may take. They are fixed except in tests.
 type limits struct {
-	// adminQueries and readerQueries run at once: each holds an OS thread and some engine threads. Two numbers,
-	// so that a crowded dashboard cannot keep the pipeline from writing.
-	adminQueries, readerQueries int
+	// adminQueries run at once: each holds an OS thread and some engine threads. Readers have a number of their
+	// own, so that a crowded dashboard cannot keep the pipeline from writing.
+	adminQueries int
+	// readerChairs is how many readers may be inside, running or waiting; each holds a connection and the text of
+	// a statement.
+	readerChairs int
 	// slotWait is how long a request waits for its turn before it is told that there are too many.
 	slotWait time.Duration
-	// readerTime ends a query that a reader forgot. The administrator's run as long as their client wants.
-	readerTime time.Duration
+	// readerTime ends a query that a reader forgot. The administrator's run as long as their client wants. A reader's
+	// may use readerMemory.
+	readerTime   time.Duration
+	readerMemory int64
 	// sqlBytes limits the text of a statement; a server's default (max_query_size) is 256 KiB.
 	sqlBytes int
 	// bodyBytes limits the data of one insert after decompression.
@@ -55,13 +62,13 @@ type limits struct {
 	sessions int
 }
 
-func defaultLimits(memory int64) limits {
+func defaultLimits(memory int64, readers Readers) limits {
 	return limits{
-		adminQueries: 48, readerQueries: 16,
+		adminQueries: 48, readerChairs: 64 + readers.Concurrency,
 		slotWait:   10 * time.Second,
-		readerTime: 5 * time.Minute,
-		sqlBytes:   1 << 20,
-		bodyBytes:  4 << 30,
+		readerTime: readers.Time, readerMemory: readers.share(),
+		sqlBytes:  1 << 20,
+		bodyBytes: 4 << 30,
 		// The engine holds such a result twice, as columns and as text.
 		resultBytes: memory / 4,
 		sessions:    64,
@@ -73,16 +80,19 @@ type Engine struct {
 	lib    *library     // immutable
 	log    *slog.Logger // immutable
 	cfg    Config       // immutable, with defaults filled in
-	limits limits       // immutable after Open, but for tests
+	limits limits       // immutable after Open, except in tests
 	dir    string       // immutable: absolute
 
-	// keeper holds the engine open between requests. Immutable until Close.
+	// keeper holds the engine open between requests and kills abandoned queries. Immutable until Close.
 	keeper *conn
 
 	version, timezone string // immutable
 
-	adminSlots, readerSlots chan struct{} // counting semaphores, capacity = how many may run at once
-	sessions                sessions
+	// Counting semaphores: how many may run at once, and how many readers may be inside.
+	adminSlots, readerSlots, readerChairs chan struct{}
+
+	sessions sessions
+	pool     pool
 
 	// stopped is cancelled by Close and ends every running request.
 	stopped context.Context
@@ -112,6 +122,10 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.MaxMemoryBytes == 0 {
 		cfg.MaxMemoryBytes = defaultMemoryBytes(memoryBytes())
 	}
+	var err error
+	if cfg.Readers, err = cfg.Readers.withDefaults(cfg.MaxMemoryBytes); err != nil {
+		return nil, fmt.Errorf("open embedded ClickHouse: clickhouse.readers: %w", err)
+	}
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open embedded ClickHouse: %w", err)
@@ -124,7 +138,8 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open embedded ClickHouse in %s: %w", dir, err)
 	}
-	e.log.Info("embedded clickhouse open", "dir", dir, "version", e.version, "memory_limit_bytes", cfg.MaxMemoryBytes)
+	e.log.Info("embedded clickhouse open", "dir", dir, "version", e.version, "memory_limit_bytes", cfg.MaxMemoryBytes,
+		"readers_at_once", cfg.Readers.Concurrency, "readers_memory_bytes", cfg.Readers.MemoryBytes)
 	return e, nil
 }
 
@@ -143,11 +158,17 @@ func start(lib *library, cfg Config, dir string) (*Engine, error) {
 		}
 		return nil, fmt.Errorf("%w: it writes the reason to standard error; a process can have one engine open at a time", err)
 	}
-	e := &Engine{lib: lib, log: cfg.Log, cfg: cfg, limits: defaultLimits(cfg.MaxMemoryBytes), dir: dir, keeper: keeper}
+	e := &Engine{lib: lib, log: cfg.Log, cfg: cfg, limits: defaultLimits(cfg.MaxMemoryBytes, cfg.Readers), dir: dir, keeper: keeper}
 	e.adminSlots = make(chan struct{}, e.limits.adminQueries)
-	e.readerSlots = make(chan struct{}, e.limits.readerQueries)
+	e.readerSlots = make(chan struct{}, cfg.Readers.Concurrency)
+	e.readerChairs = make(chan struct{}, e.limits.readerChairs)
 	e.stopped, e.stop = context.WithCancelCause(context.Background())
-	if err := e.greet(); err != nil {
+	err = e.greet()
+	if err == nil {
+		err = e.pool.fill(poolConns, e.connect)
+	}
+	if err != nil {
+		e.pool.closeAll()
 		keeper.close()
 		return nil, err
 	}
@@ -205,6 +226,7 @@ func (e *Engine) Close() error {
 	e.stop(errClosed)
 	e.running.Wait()
 	e.sessions.closeAll()
+	e.pool.closeAll()
 	e.keeper.close()
 	e.log.Info("embedded clickhouse closed", "dir", e.dir)
 	return nil

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// exception is an error as ClickHouse tells it to its clients.
+// exception is an error as ClickHouse reports it to its clients.
 type exception struct {
 	code int
 	text string // starts with "Code: N. DB::Exception: "
@@ -25,6 +25,7 @@ const (
 	codeTimeout          = 159
 	codeReadOnly         = 164
 	codeTooManyQueries   = 202
+	codeNoConnection     = 203
 	codeAborted          = 236
 	codeNoSession        = 372
 	codeSessionLocked    = 373
@@ -45,6 +46,10 @@ func asException(err error) *exception {
 	var e *exception
 	if errors.As(err, &e) {
 		return e
+	}
+	if errors.Is(err, errNoConn) {
+		// It is short of memory, threads or files; later it may not be.
+		return raise(codeNoConnection, "NO_FREE_CONNECTION", "%s: it is short of memory, threads or open files", err)
 	}
 	text := err.Error()
 	if m := codePattern.FindStringSubmatch(text); m != nil && strings.HasPrefix(text, m[0]) {
@@ -68,7 +73,7 @@ func (e *exception) status() int {
 		return http.StatusNotImplemented
 	case codeTimeout:
 		return http.StatusRequestTimeout
-	case codeAborted, codeTooManyQueries:
+	case codeAborted, codeTooManyQueries, codeNoConnection:
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

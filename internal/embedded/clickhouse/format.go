@@ -2,7 +2,7 @@ package clickhouse
 
 import "strings"
 
-// defaultFormat is what a request gets that names none.
+// defaultFormat is what a request gets that names no format.
 const defaultFormat = "TabSeparated"
 
 // streamable are the formats whose output, block after block, is the same document as the whole at once. The

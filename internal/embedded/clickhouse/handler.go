@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// displayName is what clients are told the server is called.
+// displayName is the server's name as clients see it.
 const displayName = "bluetick embedded"
 
 // errReaderTime is the cause of the end of a reader's query that ran too long.
@@ -49,6 +49,12 @@ func (e *Engine) serveQuery(w http.ResponseWriter, r *http.Request) {
 		out.fail(exc)
 		return
 	}
+	leave, exc := e.enter(w, r, q)
+	if exc != nil {
+		out.fail(exc)
+		return
+	}
+	defer leave()
 	ctx, cancel := e.lifetime(r.Context(), q)
 	defer cancel()
 	release, exc := e.slot(ctx, q)
@@ -71,7 +77,7 @@ func (e *Engine) serveQuery(w http.ResponseWriter, r *http.Request) {
 // unblockGrace is the time a client has to take the error after its request's context has ended.
 const unblockGrace = time.Second
 
-// unblock keeps a client that neither sends, reads nor leaves from holding its request past the end of ctx.
+// unblock keeps a client that neither sends, nor reads, nor leaves from holding its request past the end of ctx.
 // The function it returns must be called when the request has ended.
 func unblock(ctx context.Context, w http.ResponseWriter) func() {
 	ended, done := make(chan struct{}), make(chan struct{})
@@ -113,25 +119,7 @@ func (e *Engine) lifetime(parent context.Context, q *request) (context.Context, 
 	}
 }
 
-// slot waits for the request's turn.
-func (e *Engine) slot(ctx context.Context, q *request) (release func(), exc *exception) {
-	slots := e.readerSlots
-	if q.admin {
-		slots = e.adminSlots
-	}
-	wait := time.NewTimer(e.limits.slotWait)
-	defer wait.Stop()
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, e.explain(ctx, context.Cause(ctx))
-	case <-wait.C:
-		return nil, raise(codeTooManyQueries, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries. Maximum: %d", cap(slots))
-	}
-}
-
-// explain says why a request ended, which a killed query itself cannot know.
+// explain returns why a request ended, which a killed query itself cannot know.
 func (e *Engine) explain(ctx context.Context, err error) *exception {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:

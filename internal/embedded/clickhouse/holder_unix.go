@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holderOf says who has the folder open. The engine itself gives no reason for refusing a connection, but the
+// holderOf finds out who has the folder open. The engine itself gives no reason for refusing a connection, but the
 // file status is locked by its holder and carries its process id.
 func holderOf(dir string) (error, bool) {
 	f, err := os.Open(filepath.Join(dir, "status"))

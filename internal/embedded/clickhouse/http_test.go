@@ -27,7 +27,7 @@ func TestPlainHTTP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // what curl -d says
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // what curl -d sends
 		return do(t, s, r)
 	}
 	as := "?user=" + AdminUser + "&password=" + url.QueryEscape(testPassword) + "&query="
@@ -257,7 +257,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestErrorInMidStream is what a client gets that has its 200 already.
+// TestErrorInMidStream is what a client gets that has already received its 200.
 func TestErrorInMidStream(t *testing.T) {
 	s := serveEngine(t, openEngine(t))
 	a := reader(t, s, "SELECT throwIf(number = 500000, 'boom') FROM numbers(1000000)", "max_threads", "1")
@@ -265,7 +265,7 @@ func TestErrorInMidStream(t *testing.T) {
 	if a.status != http.StatusOK || len(tag) != 16 || !strings.Contains(a.body, "\r\n__exception__\r\n"+tag+"\r\nCode: 395. ") || !strings.HasSuffix(a.body, tag+"\r\n__exception__\r\n") {
 		t.Errorf("%d, tag %q, end %q", a.status, tag, a.body[max(0, len(a.body)-300):])
 	}
-	// A format with a foot is whole or not at all.
+	// A format with a foot comes whole or not at all.
 	if a := reader(t, s, "SELECT throwIf(number = 500000, 'boom') FROM numbers(1000000) FORMAT JSON", "max_threads", "1"); a.code() != "395" {
 		t.Errorf("%d %q", a.status, a.code())
 	}

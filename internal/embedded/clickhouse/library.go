@@ -44,11 +44,11 @@ type library struct {
 	resultDestroy      func(result uintptr)
 }
 
-// analysis is chdb_query_analysis_v1: what the engine's own parser says about a text without running it.
+// analysis is chdb_query_analysis_v1: what the engine's own parser finds out about a text without running it.
 type analysis struct {
 	structSize     uint32
 	statementCount uint32
-	_              uint32 // flags, of no use here
+	_              uint32 // flags, not used here
 	class          uint32
 }
 

@@ -229,7 +229,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("time of readers: %d %q", a.status, a.body)
 	}
 	e.readerSlots <- struct{}{}
-	if a := reader(t, s, "SELECT 1"); a.code() != "202" {
+	if a := reader(t, s, "SELECT 1"); a.code() != "202" || a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
 		t.Errorf("too many readers: %d %q", a.status, a.body)
 	}
 	if a := admin(t, s, "SELECT 1"); a.body != "1\n" {

@@ -10,9 +10,9 @@ import (
 // LibraryEnv is the environment variable that names the library file and so overrides the search for it.
 const LibraryEnv = "BLUETICK_CHDB_LIB"
 
-// Locate returns the path of libchdb: override if it is not empty, else what LibraryEnv says, else the file that
+// Locate returns the path of libchdb: override if it is not empty, else the value of LibraryEnv, else the file that
 // `make lib` installs, looked for from the working directory and from the executable's folder upwards.
-// The error says in one sentence what to do.
+// The error tells in one sentence what to do.
 func Locate(override string) (string, error) {
 	if override == "" {
 		override = os.Getenv(LibraryEnv)
@@ -54,7 +54,7 @@ func libraryFile(goos, goarch string) string {
 	return filepath.Join("internal", "embedded", "clickhouse", "npm", "node_modules", "@chdb", name, "libchdb")
 }
 
-// search tries every start folder and its parents, and both endings: which one a package has is its maker's choice.
+// search tries every start folder and its parents, and both endings, since packages differ.
 func search(starts []string, stem string) (string, bool) {
 	for _, dir := range starts {
 		for {

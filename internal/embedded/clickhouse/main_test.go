@@ -118,7 +118,7 @@ func admin(t testing.TB, s *httptest.Server, sql string, params ...string) answe
 	return as(t, s, AdminUser, testPassword, sql, params...)
 }
 
-// must is admin for what has to work.
+// must is admin for statements that have to work.
 func must(t testing.TB, s *httptest.Server, sql string, params ...string) string {
 	t.Helper()
 	a := admin(t, s, sql, params...)
@@ -133,7 +133,7 @@ func reader(t testing.TB, s *httptest.Server, sql string, params ...string) answ
 	return as(t, s, "", "", sql, params...)
 }
 
-// holdDir is the second process of the lock test: it opens the folder, says so and waits to be killed.
+// holdDir is the second process of the lock test: it opens the folder, reports that and waits to be killed.
 func holdDir(dir string) {
 	library, err := Locate("")
 	if err == nil {

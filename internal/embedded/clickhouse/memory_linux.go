@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memoryBytes is what this process may use: the machine's memory, or less if its control group says so.
+// memoryBytes is what this process may use: the machine's memory, or less if its control group has a lower limit.
 func memoryBytes() int64 {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {

@@ -21,7 +21,7 @@ type output struct {
 	zone    string
 
 	started bool
-	tag     string // announces the frame of an error in mid-stream
+	tag     string // marks the frame of an error in mid-stream
 	gzip    *gzip.Writer
 	blocks  *compress.Writer
 }
@@ -99,7 +99,7 @@ func (o *output) finish() {
 	}
 }
 
-// fail tells the client of an error: with a status if nothing was sent yet, else as the framed block that
+// fail reports an error to the client: with a status if nothing was sent yet, else as the framed block that
 // clients look for at the end of a result.
 func (o *output) fail(exc *exception) {
 	text := exc.text
@@ -123,6 +123,9 @@ func (o *output) fail(exc *exception) {
 	h.Set("X-ClickHouse-Server-Display-Name", displayName)
 	if o.q != nil {
 		h.Set("X-ClickHouse-Query-Id", o.q.id)
+	}
+	if exc.status() == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
 	}
 	o.w.WriteHeader(exc.status())
 	_, _ = io.WriteString(o.w, text+"\n")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestParallel is invariant C2: requests at the same time share nothing but the tables.
+// TestParallel is invariant C2: simultaneous requests share nothing but the tables.
 func TestParallel(t *testing.T) {
 	e := openEngine(t)
 	s := serveEngine(t, e)

@@ -16,7 +16,9 @@ type request struct {
 	id       string // echoed to the client
 	killMark string // log_comment of the running query: how we find it to kill it
 	admin    bool
-	readOnly bool // may not change anything: every reader, and whoever uses GET
+	readOnly bool // may not change anything: true of every reader, and of every GET
+	// traceless: the statement leaves the connection as it was, except for what the URL has set.
+	traceless bool
 
 	query    string // parameter query; the body is then its data or its continuation
 	database string
@@ -39,7 +41,7 @@ const (
 	maxSessionTimeout     = time.Hour        // as in a server
 )
 
-// transportParams belong to the HTTP interface or to nobody here; they are not settings of the engine.
+// transportParams belong to the HTTP interface or mean nothing here; they are not settings of the engine.
 // log_comment is ours: it marks the running query.
 const transportParams = " query query_id user password quota_key database default_format session_id session_timeout session_check" +
 	" compress decompress network_compression_method network_zstd_compression_level client_protocol_version stacktrace role" +
@@ -177,7 +179,7 @@ func (q *request) apply(p param) *exception {
 	case "enable_http_compression":
 		q.gzip = q.gzip && on
 	case "client_protocol_version":
-		q.revision, _ = strconv.ParseUint(p.value, 10, 32) // unreadable is as good as none
+		q.revision, _ = strconv.ParseUint(p.value, 10, 32) // one that cannot be read counts as none
 	}
 	name, isParam := strings.CutPrefix(p.name, "param_")
 	switch {
@@ -188,6 +190,8 @@ func (q *request) apply(p param) *exception {
 		q.params = append(q.params, param{name, p.value})
 	case !q.admin && !readerMaySet(p.name):
 		return readOnlyError(p.name)
+	case !q.admin && p.name == "max_threads":
+		q.settings = append(q.settings, param{p.name, atMostThreads(p.value)})
 	default:
 		q.settings = append(q.settings, p)
 	}

@@ -29,12 +29,12 @@ func TestAcceptsGzip(t *testing.T) {
 
 func TestAsException(t *testing.T) {
 	for text, want := range map[string]struct{ code, status int }{
-		"Code: 60. DB::Exception: Table x does not exist. (UNKNOWN_TABLE)":      {60, 404},
-		"Code: 62. DB::Exception: Syntax error: 'Code: 60.'":                    {62, 400},
-		"Code: 164. DB::Exception: Code: 164. DB::Exception: no. (READONLY)":    {164, 403},
-		"Code: 241. DB::Exception: memory. (MEMORY_LIMIT_EXCEEDED)":             {241, 500},
-		"nothing known, but it quotes Code: 60. of somebody":                    {1002, 500},
-		"Code: 99999999999999999999. DB::Exception: a number that is no number": {1002, 500},
+		"Code: 60. DB::Exception: Table x does not exist. (UNKNOWN_TABLE)":    {60, 404},
+		"Code: 62. DB::Exception: Syntax error: 'Code: 60.'":                  {62, 400},
+		"Code: 164. DB::Exception: Code: 164. DB::Exception: no. (READONLY)":  {164, 403},
+		"Code: 241. DB::Exception: memory. (MEMORY_LIMIT_EXCEEDED)":           {241, 500},
+		"nothing known, but it quotes Code: 60. of somebody":                  {1002, 500},
+		"Code: 99999999999999999999. DB::Exception: a number that is not one": {1002, 500},
 	} {
 		exc := asException(errors.New(text))
 		if exc.code != want.code || exc.status() != want.status || !strings.HasPrefix(exc.text, "Code: ") {

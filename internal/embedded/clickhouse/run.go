@@ -14,7 +14,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 )
 
-// helloQuery is how clickhouse-go asks a server for what the native protocol tells in its greeting.
+// helloQuery is how clickhouse-go asks a server for what the native protocol has in its greeting.
 const helloQuery = "SELECT displayName(), version(), revision(), timezone()"
 
 // run takes a request from its body to the last byte of its result.
@@ -37,16 +37,16 @@ func (e *Engine) run(ctx context.Context, r *http.Request, q *request, out *outp
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer func() { done(ctx.Err() == nil) }()
 	format := cmp.Or(st.outputFormat, q.format, defaultFormat)
 	st.streams = st.streams && streamable(format)
 	if err := e.prepare(c, q, st.streams); err != nil {
 		return err
 	}
-	if !st.insert {
-		if err := gate(c, q, st.text); err != nil {
-			return err
-		}
+	if st.insert {
+		q.traceless = true
+	} else if err := gate(c, q, st.text); err != nil {
+		return err
 	}
 	defer e.killWhenDone(ctx, q)()
 	if err := ctx.Err(); err != nil {
@@ -128,20 +128,43 @@ func cannotWrite(q *request) *exception {
 	return raise(codeReadOnly, "READONLY", "Cannot execute query in readonly mode: only the user %s may change anything", AdminUser)
 }
 
-// session gives the request a connection of its own, or that of its session.
-func (e *Engine) session(q *request) (*conn, func(), error) {
-	if q.sessionID == "" {
+// session gives the request a connection of its own, or that of its session. The function it returns must be called
+// at the end, with whether the statement ended by itself.
+func (e *Engine) session(q *request) (*conn, func(whole bool), error) {
+	switch {
+	case q.sessionID != "":
+		return e.kept(q)
+	case q.readOnly: // nothing can be set on it any more
 		c, err := e.connect()
 		if err != nil {
 			return nil, nil, err
 		}
-		return c, c.close, nil
+		return c, func(bool) { c.close() }, nil
 	}
+	c, err := e.pool.take(e.connect)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.renew(q); err != nil {
+		e.pool.put(c)
+		return nil, nil, err
+	}
+	return c.conn, func(whole bool) {
+		if whole && q.traceless {
+			e.pool.put(c)
+			return
+		}
+		c.close()
+	}, nil
+}
+
+// kept is the connection of the session that the request names.
+func (e *Engine) kept(q *request) (*conn, func(bool), error) {
 	held, err := e.sessions.take(q, e.limits.sessions, e.connect)
 	if err != nil {
 		return nil, nil, err
 	}
-	return held.conn, func() {
+	return held.conn, func(bool) {
 		// What the URL set was for this request alone. log_comment is set anew by the next one.
 		if len(q.settings) > 0 {
 			var reset []string
@@ -173,8 +196,8 @@ func (e *Engine) prepare(c *conn, q *request, streams bool) error {
 		fmt.Sprintf("max_result_bytes = %d", resultBytes),
 	}
 	if !q.admin {
-		// Half of the engine's memory: a reader's query must not make the pipeline's inserts fail.
-		set = append(set, fmt.Sprintf("max_memory_usage = %d", e.cfg.MaxMemoryBytes/2))
+		// A share: all readers together must not make the pipeline's inserts fail.
+		set = append(set, fmt.Sprintf("max_memory_usage = %d", e.limits.readerMemory))
 	}
 	for _, s := range q.settings {
 		set = append(set, s.name+" = "+quote(s.value))
@@ -190,7 +213,7 @@ var quoter = strings.NewReplacer(`\`, `\\`, `'`, `\'`, "`", "\\`")
 func quote(s string) string     { return "'" + quoter.Replace(s) + "'" }
 func quoteName(s string) string { return "`" + quoter.Replace(s) + "`" }
 
-// gate lets one statement through, and from who may only read, one that leaves no trace.
+// gate lets one statement through; from a reader, only one that leaves no trace.
 func gate(c *conn, q *request, sql string) error {
 	a, err := c.analyse(sql)
 	if err != nil {
@@ -210,6 +233,7 @@ func gate(c *conn, q *request, sql string) error {
 	if a.statementCount > 1 {
 		return raise(codeSyntaxError, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
 	}
+	q.traceless = a.class == classReadOnly
 	if !q.readOnly {
 		return nil
 	}
@@ -264,19 +288,15 @@ func (e *Engine) killWhenDone(ctx context.Context, q *request) func() {
 	}
 }
 
-// killAgain is how often a kill is repeated: the query may not have been registered yet, or hear it only later.
+// killAgain is how often a kill is repeated: the query may not have been registered yet, or notice it only later.
 const killAgain = 50 * time.Millisecond
 
 func (e *Engine) kill(mark string, ended <-chan struct{}) {
 	again := time.NewTicker(killAgain)
 	defer again.Stop()
 	for {
-		c, err := e.connect()
-		if err == nil {
-			err = c.exec("KILL QUERY WHERE Settings['log_comment'] = " + quote(mark) + " ASYNC")
-			c.close()
-		}
-		if err != nil {
+		// On the keeper: a query that eats all memory is killed where no connection can be had any more.
+		if err := e.keeper.exec("KILL QUERY WHERE Settings['log_comment'] = " + quote(mark) + " ASYNC"); err != nil {
 			e.log.Warn("kill of an abandoned query", "err", err)
 		}
 		select {
@@ -315,8 +335,8 @@ func runQuery(c *conn, q *request, st statement, format string, out *output) err
 	return err
 }
 
-// hello answers clickhouse-go's greeting in the revision the client asked for, and says revision 0: from then on
-// it expects the plain Native blocks that the engine writes.
+// hello answers clickhouse-go's greeting in the revision the client asked for, and announces revision 0: from then
+// on it expects the plain Native blocks that the engine writes.
 func (e *Engine) hello(q *request, out *output) error {
 	block := proto.NewBlock()
 	for _, col := range []struct {

@@ -30,8 +30,8 @@ func (t token) is(keyword string) bool {
 }
 
 // scanner splits SQL by the rules of ClickHouse's lexer, as far as strings, quoted names, comments and brackets
-// go. It decides where data begins and what to call a result, never whether something may run: that is the
-// engine's parser's to say.
+// go. It decides where data begins and what to call a result, never whether something may run: the engine's
+// parser decides that.
 type scanner struct {
 	src   string
 	pos   int

@@ -97,7 +97,7 @@ func TestSecondStatement(t *testing.T) {
 		"(1);\n -- end\n":         false,
 		"(1); DROP TABLE t":       true,
 		"(1), (';x'); SELECT 1":   true,
-		"(1, 'unfinished; SELECT": false, // the engine says what is wrong with it
+		"(1, 'unfinished; SELECT": false, // the engine reports what is wrong with it
 	} {
 		if got := secondStatement(data); got != want {
 			t.Errorf("%s: %t", data, got)

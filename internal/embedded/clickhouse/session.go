@@ -59,7 +59,7 @@ func (s *sessions) release(q *request, held *session) {
 	held.expiry = time.AfterFunc(q.sessionTimeout, func() { s.expire(q.sessionID, held) })
 }
 
-// expire closes a session that is still at rest. Under the mutex, so that closeAll comes before or after it.
+// expire closes a session that is still at rest. It holds the mutex, so that closeAll comes before or after it.
 func (s *sessions) expire(id string, held *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,13 +6,13 @@ import "strings"
 type statement struct {
 	// text is the statement without data: for an insert with data its head, up to VALUES or FORMAT.
 	text string
-	// insert says that data follows, in the format dataFormat; tail is the part of it that came with the text.
+	// insert is true if data follows, in the format dataFormat; tail is the part of it that came with the text.
 	insert     bool
 	dataFormat string
 	tail       string
 	// outputFormat is what a FORMAT clause names, or empty.
 	outputFormat string
-	// streams says that the result may be sent block by block: the engine streams SELECT only.
+	// streams is true if the result may be sent block by block: the engine streams SELECT only.
 	streams bool
 }
 
@@ -119,7 +119,7 @@ func skipTarget(s *scanner) token {
 	return t
 }
 
-// head makes the insert's head one line: the engine's client cuts texts at blank lines, so there is none to cut at.
+// head makes the insert's head one line: the engine's client cuts texts at blank lines, and now there are none.
 func head(src, format, tail string) statement {
 	var b strings.Builder
 	s := &scanner{src: src}
@@ -158,7 +158,7 @@ func insertSelect(s *scanner) (statement, *exception) {
 	return statement{text: s.src}, nil
 }
 
-// secondStatement says whether text in the format Values goes on after a semicolon. A server refuses it; the
+// secondStatement reports whether text in the format Values goes on after a semicolon. A server refuses it; the
 // engine's stream would silently leave it out.
 func secondStatement(values string) bool {
 	s := &scanner{src: values}
@@ -170,7 +170,7 @@ func secondStatement(values string) bool {
 	return false
 }
 
-// namesFile says whether a canonical text (the engine's own formatQuery) names the function file, called or
+// namesFile reports whether a canonical text (the engine's own formatQuery) names the function file, called or
 // handed to APPLY. Scanning the canonical form and not what the user wrote leaves no room for escapes, comments
 // or quotes that we and the engine would read differently.
 func namesFile(canonical string) bool {

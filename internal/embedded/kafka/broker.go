@@ -22,17 +22,17 @@ import (
 // never, in milliseconds (ten years), puts off kfake's own retention timer.
 const never = "315360000000"
 
-// Config says where the broker keeps its data and where clients find it.
+// Config is where the broker keeps its data and where clients find it.
 type Config struct {
 	// Dir holds the log; it is made if missing. The caller makes sure that no
 	// other process uses it.
 	Dir string
-	// Addr is the host:port on which other processes are served; empty means that
-	// only this process reaches the broker, port 0 takes any free port.
+	// Addr is the host:port on which other processes are served. Empty means that
+	// only this process reaches the broker; port 0 takes any free port.
 	Addr string
 	// Password is what they log in with (SASL PLAIN, the user is User).
 	Password string
-	// NoPassword lets in whoever comes, for tests.
+	// NoPassword lets everybody in, for tests.
 	NoPassword bool
 	// AdvertisedHost is the host name told to clients. Empty means the host of
 	// Addr; it must be given when Addr listens on every interface.

@@ -18,7 +18,7 @@ import (
 var ErrDamaged = errors.New("the log of the embedded kafka is damaged")
 
 // checker reads the log before kfake does, which would cut it off at the first
-// batch that does not read, with everything behind. It looks first and changes
+// batch that it cannot read, with everything behind it. It looks first and changes
 // files afterwards: a start that is refused leaves the folder as it was.
 type checker struct {
 	dir    string
@@ -28,22 +28,22 @@ type checker struct {
 	mends  []func() error
 }
 
-// partition is one of the log's, while it is checked.
+// partition is a partition of the log while it is checked.
 type partition struct {
 	dir, name string
-	next      int64           // the offset that should come now
+	next      int64           // the offset expected next
 	epoch     int32           // of the last batch
 	maxTime   int64           // of the last batch
 	sealed    map[int64]int64 // sizes of the segments at the last orderly end
 	end       int64           // the next offset then
 }
 
-// segmentFile is a segment, while it is checked.
+// segmentFile is a segment while it is checked.
 type segmentFile struct {
 	path   string
 	raw    []byte
 	whole  []batch
-	mended []byte // without what cannot be read; nil as long as it is as it should be
+	mended []byte // without what cannot be read; nil as long as nothing is wrong
 }
 
 func (f *segmentFile) index() string { return strings.TrimSuffix(f.path, ".dat") + ".idx" }
@@ -118,8 +118,8 @@ func segments(dir string) ([]int64, error) {
 	return bases, nil
 }
 
-// orderlyEnd reads what kfake wrote at its last Close. Whatever stood in the
-// files then was whole.
+// orderlyEnd reads what kfake wrote at its last Close. Whatever was in the files
+// then was whole.
 func (c *checker) orderlyEnd(p *partition) {
 	var snap struct {
 		HighWatermark int64 `json:"high_watermark"`
@@ -188,7 +188,7 @@ func (c *checker) lost(p *partition, f *segmentFile, pos, end int, next int64) {
 }
 
 // tail judges bytes with nothing whole behind them: end is the offset after the
-// records that stood there, 0 if none is known to have stood there.
+// records that were there, 0 if none is known to have been there.
 func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
 	if end > p.next {
 		c.lost(p, f, pos, len(f.raw), end)
@@ -203,7 +203,7 @@ func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
 	})
 }
 
-// tailEnd is the offset after the records that stood at pos, up to the end of
+// tailEnd is the offset after the records that were at pos, up to the end of
 // the segment, as far as that is known: a segment follows, or the tail had been
 // written before the last orderly end. 0 means that it is a torn tail.
 func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
@@ -217,7 +217,7 @@ func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
 	}
 }
 
-// finish plans how to mend the segment and its index.
+// finish plans how to repair the segment and its index.
 func (c *checker) finish(p *partition, f *segmentFile) error {
 	if f.mended != nil {
 		c.mends = append(c.mends, func() error { return c.rewrite(p, f) })
@@ -235,7 +235,7 @@ func (c *checker) finish(p *partition, f *segmentFile) error {
 	return nil
 }
 
-// rewrite keeps the damaged segment aside and writes it without what does not read.
+// rewrite keeps the damaged segment aside and writes it without what cannot be read.
 func (c *checker) rewrite(p *partition, f *segmentFile) error {
 	aside := filepath.Join(c.dir, "damaged", p.name, filepath.Base(f.path))
 	if err := os.MkdirAll(filepath.Dir(aside), 0o700); err != nil {

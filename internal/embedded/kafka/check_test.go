@@ -68,9 +68,9 @@ func flip(t *testing.T, n, at int) func([]byte) []byte {
 	}
 }
 
-// TestDamage changes a log that was closed in order: a start says so and
-// changes nothing; --kafka-accept-loss loses what it says, keeps the files, and
-// gives no offset out twice.
+// TestDamage changes a log that was closed in order: a start reports it and
+// changes nothing; with --kafka-accept-loss what it names is lost, the files are
+// kept, and no offset is given out twice.
 func TestDamage(t *testing.T) {
 	const n = 300
 	for name, c := range map[string]struct {
@@ -157,7 +157,7 @@ func offsets(t *testing.T, b *Broker, end int64) map[int64]string {
 	}
 }
 
-// TestNoDamage changes what kfake mends by itself: a start goes on with every
+// TestNoDamage changes what kfake repairs by itself: a start goes on with every
 // record.
 func TestNoDamage(t *testing.T) {
 	const n = 300
@@ -224,7 +224,7 @@ func TestMissingSegment(t *testing.T) {
 }
 
 // TestRefusalChangesNothing: damage in one partition leaves the torn tail and the
-// index of another as they are.
+// index of another as they were.
 func TestRefusalChangesNothing(t *testing.T) {
 	dir, part := writeLog(t, 300)
 	bases, err := segments(part)
@@ -262,10 +262,9 @@ func contents(t *testing.T, dir string) map[string]string {
 }
 
 // TestFlippedByteAnywhere flips one bit in every file of a closed log, at ten to
-// sixty places each: the start is refused or every record is there at
-// its offset. (A number of partitions that went up is for the states to refuse.)
-// Files without records never stop it, but for the two that say
-// where records are.
+// sixty places each: the start is refused or every record is there at its offset.
+// (A number of partitions that went up is refused by the states.) Files without
+// records never stop it, except for the two that say where records are.
 func TestFlippedByteAnywhere(t *testing.T) {
 	const n, trimmed = 120, 10
 	dir, _ := writeLog(t, n)

@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 
 // serveChild runs a broker and obeys one command a line: "limit N" makes every
 // file of the process refuse to grow beyond N bytes, "unlimit" takes that back,
-// "sweep" applies
-// retention, "close" closes the broker. Each is answered by a line.
+// "sweep" applies retention, "close" closes the broker. Each is answered by a
+// line.
 func serveChild(dir string, in io.Reader, out io.Writer) error {
 	signal.Ignore(syscall.SIGXFSZ) // so that the limit shows as a write error, as a full disk does
 	b, err := Open(Config{Dir: dir, Addr: "127.0.0.1:0", NoPassword: true, Now: time.Now})

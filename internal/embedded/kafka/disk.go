@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// doorReserve is what must be free for facts from outside to be taken in. The
-	// line goes on below it: what it makes of a body, in the topics behind the
-	// first and in ClickHouse, needs room after the body was acknowledged.
+	// doorReserve is what must be free for facts from outside to be taken in. Below it
+	// the line goes on: what it makes of a body, in the topics after the first and in
+	// ClickHouse, needs room after the body was acknowledged.
 	doorReserve = 64 << 20
 	// diskReserve is what stays free for everything but records: 16 MiB hold a
 	// hundred thousand group commits and the snapshot of Close. A disk that is full
@@ -26,8 +26,8 @@ const (
 var ErrNoRoom = errors.New("the disk is nearly full: free some room, nothing needs to be started again")
 
 // Room returns nil while there is room for facts from outside, else an error
-// that wraps ErrNoRoom. Who takes them in asks before each; who only passes on
-// what was taken in does not, so that the line can finish what it has begun.
+// that wraps ErrNoRoom. Whoever takes facts in asks before each; a stage that only
+// passes them on does not, so that the line can finish what it has begun.
 func (b *Broker) Room() error {
 	free, err := b.guard.free(b.guard.dir)
 	if err == nil && free < doorReserve {
@@ -37,7 +37,7 @@ func (b *Broker) Room() error {
 }
 
 // diskGuard refuses produce requests while the disk is all but full. Its fields
-// are immutable but for full, which the broker's one request goroutine owns.
+// are immutable except for full, which the broker's one request goroutine owns.
 type diskGuard struct {
 	dir  string
 	free func(dir string) (uint64, error)
@@ -49,7 +49,7 @@ type diskGuard struct {
 // broker can go on with it.
 func (g *diskGuard) check(req *kmsg.ProduceRequest) (resp kmsg.Response, handled bool) {
 	free, err := g.free(g.dir)
-	full := err == nil && free < diskReserve // unknown is not full: the write itself will tell
+	full := err == nil && free < diskReserve // unknown is not full: the write itself will show it
 	if full != g.full {
 		g.full = full
 		if full {
@@ -58,7 +58,7 @@ func (g *diskGuard) check(req *kmsg.ProduceRequest) (resp kmsg.Response, handled
 			g.log.Info("disk has room again, records are accepted", "dir", g.dir, "free_bytes", free)
 		}
 	}
-	if !full || req.Acks == 0 { // who wants no answer gets none; the broker drops or keeps it
+	if !full || req.Acks == 0 { // without acks no answer is expected; the broker drops or keeps it
 		return nil, false
 	}
 	return refuse(req, fmt.Sprintf("the broker's disk has %d bytes left and needs %d", free, diskReserve)), true

@@ -17,14 +17,14 @@
 //     of offsets.
 //   - K3: a record younger than its topic's retention.ms, by the record
 //     timestamp and Config.Now, is never deleted, even when an older record
-//     stands behind it. kfake's own retention deletes up to the last old record
+//     comes after it. kfake's own retention deletes up to the last old record
 //     and measures with the wall clock, so it is not used: its timer is put off
 //     beyond any run time.
-//   - K4: when the disk fills up, everything acknowledged stays. First Room says
-//     that nothing more should be taken in; the rest of the line can go on.
-//     Nearer to the end a produce is answered with KAFKA_STORAGE_ERROR, on which
-//     clients try again until there is room. A write that does not succeed all the
-//     same is answered with UNKNOWN_SERVER_ERROR.
+//   - K4: when the disk fills up, everything acknowledged stays. First Room asks
+//     that nothing more be taken in; the rest of the line can go on. Nearer to the
+//     end a produce is answered with KAFKA_STORAGE_ERROR, on which clients try
+//     again until there is room. If a write fails nevertheless, the answer is
+//     UNKNOWN_SERVER_ERROR.
 //
 // # Limits
 //
@@ -33,7 +33,7 @@
 // message.timestamp.type=LogAppendTime keeps the producer's time. A commit of a
 // group that was cut short by a full disk hides the later commits of all groups
 // from a restart after a kill (not after Close); groups then read again from the
-// last commit before that. States that carry their own offset are not concerned.
+// last commit before that. States that carry their own offset are not affected.
 //
 // # After a crash
 //

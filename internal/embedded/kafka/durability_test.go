@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// acks collects what happened to produced values.
+// acks collects what became of produced values.
 type acks struct {
 	mu     sync.Mutex
 	acked  map[string]bool
@@ -152,7 +152,7 @@ func check(t *testing.T, addr string, a *acks) {
 	}
 }
 
-// fakeDisk answers the question for free room.
+// fakeDisk answers how much room is free.
 type fakeDisk struct {
 	bytes   atomic.Uint64
 	unknown atomic.Bool

@@ -29,12 +29,12 @@ func readSums(dir string) sums {
 	var s sums
 	raw, err := os.ReadFile(filepath.Join(dir, sumsFile))
 	if err != nil || json.Unmarshal(raw, &s) != nil {
-		return nil // a folder of an earlier build, or the file is damaged itself: kfake's word is all there is
+		return nil // a folder of an earlier build, or the file itself is damaged: kfake's files must be trusted
 	}
 	return s
 }
 
-// fit says whether raw is what was written under that name at the last orderly end.
+// fit reports whether raw is what was written under that name at the last orderly end.
 func (s sums) fit(name string, raw []byte) bool {
 	want, known := s[name]
 	return s == nil || known && want == checksum(raw)
@@ -93,8 +93,8 @@ func (c *checker) besides() error {
 }
 
 // topics refuses a folder whose records nobody would find: kfake takes a folder
-// without meta.json for a new one, and a partition that topics.json does not
-// name for none. No flag goes past it, because the records are there.
+// without meta.json for a new one, and ignores a partition that topics.json does
+// not name. No flag overrides it, because the records are there.
 func (c *checker) topics() error {
 	segments, err := fs.Glob(os.DirFS(c.dir), "partitions/*/*.dat")
 	if err != nil || len(segments) == 0 {

@@ -35,17 +35,17 @@ const (
 
 // guard stands between the TCP port and kfake, which trusts its clients: a
 // request of an unknown kind ends the process there, and a length is allocated
-// unseen. What passes is a request of a kind and version that kfake has
-// announced, not too long, which parses, of somebody who has logged in.
+// unchecked. What passes is a request of a kind and version that kfake has
+// announced, not too long, that parses and comes from somebody who has logged in.
 type guard struct {
-	password string // immutable; empty: nobody is asked
+	password string // immutable; empty: no log-in is asked for
 	versions map[int16]kmsg.ApiVersionsResponseApiKey
 	log      *slog.Logger
 	count    atomic.Uint64 // refusals
 }
 
-// refused logs the 1st, 2nd, 4th, 8th … refusal, so that who knocks all day
-// does not fill the log.
+// refused logs the 1st, 2nd, 4th, 8th … refusal, so that a client that tries all
+// day does not fill the log.
 func (g *guard) refused(level slog.Level, who string, err error) {
 	if n := g.count.Add(1); n&(n-1) == 0 {
 		g.log.Log(context.Background(), level, "kafka port closed a connection", "client", who, "err", err, "refused_so_far", n)
@@ -59,7 +59,7 @@ type frame struct {
 	request      kmsg.Request
 }
 
-// check parses the body of a frame, what follows the four bytes of length.
+// check parses the body of a frame, which follows the four bytes of length.
 func (g *guard) check(body []byte) (f frame, err error) {
 	defer func() {
 		if r := recover(); r != nil { // a decoder that trips over foreign bytes costs this connection only
@@ -97,7 +97,7 @@ func (g *guard) check(body []byte) (f frame, err error) {
 	return f, nil
 }
 
-// guarded is a TCP connection of which kfake reads checked frames only. One
+// guarded is a TCP connection from which kfake reads checked frames only. One
 // goroutine reads, another may write.
 type guarded struct {
 	net.Conn
@@ -140,7 +140,7 @@ func (c *guarded) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write implements net.Conn with a limit: who does not read is let go.
+// Write implements net.Conn with a limit: a client that does not read is cut off.
 func (c *guarded) Write(p []byte) (int, error) {
 	defer time.AfterFunc(frameLimit, c.cut).Stop()
 	return c.Conn.Write(p)

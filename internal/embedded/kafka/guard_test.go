@@ -28,7 +28,7 @@ func versioned(req kmsg.Request, v int16) kmsg.Request {
 	return req
 }
 
-// TestBadFramesCostOneConnection sends what is no request of ours, with and
+// TestBadFramesCostOneConnection sends what is not a valid request, with and
 // without a log-in before it: the connection ends, the broker does not.
 func TestBadFramesCostOneConnection(t *testing.T) {
 	metadata := encoded(versioned(kmsg.NewPtrMetadataRequest(), 9))
@@ -76,7 +76,7 @@ func TestBadFramesCostOneConnection(t *testing.T) {
 	}
 }
 
-// TestLogIn lets in who knows the password, and nobody else to anything.
+// TestLogIn: whoever knows the password gets in, nobody else gets anything.
 func TestLogIn(t *testing.T) {
 	b := open(t, Config{Dir: t.TempDir(), Password: "secret"})
 	for name, c := range map[string]struct {
@@ -227,8 +227,8 @@ func (c *bytesConn) Write(p []byte) (int, error) { return len(p), nil }
 func (c *bytesConn) Close() error                { return nil }
 func (c *bytesConn) RemoteAddr() net.Addr        { return advertised("test:1") }
 
-// FuzzBehindGuard sends whole requests of somebody who has logged in to kfake
-// itself: whatever they say, the broker goes on.
+// FuzzBehindGuard logs in and sends whole requests to kfake itself: whatever they
+// contain, the broker goes on.
 func FuzzBehindGuard(f *testing.F) {
 	b := open(f, Config{Dir: f.TempDir()})
 	versions := b.ln.guard.versions

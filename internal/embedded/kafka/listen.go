@@ -13,7 +13,7 @@ import (
 )
 
 // inside is the address that clients are told while there is no TCP port. It
-// cannot be dialled: Broker.ClientOptions leads past it.
+// cannot be dialled: Broker.ClientOptions connects without it.
 const inside = "embedded.invalid:1"
 
 // maxConns bounds the TCP connections at once. A tool needs two or three.
@@ -105,7 +105,7 @@ func (l *listener) acceptTCP() {
 				return
 			default:
 			}
-			// Too many files and the like; the next client may have more luck.
+			// Too many open files and the like; it may work for the next client.
 			l.guard.refused(slog.LevelError, "accept", err)
 			if errors.Is(err, net.ErrClosed) {
 				return

@@ -37,7 +37,7 @@ func (f *faultLog) Logf(level kfake.LogLevel, format string, args ...any) {
 	case kfake.LogLevelWarn:
 		f.log.Warn("broker warning", "detail", fmt.Sprintf(format, args...))
 	default:
-		// Requests and rebalances: of use only with the broker's source at hand.
+		// Requests and rebalances: useful only with the broker's source at hand.
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 const (
 	// sweepEvery is how often old records are deleted. Retention is counted in
-	// days; a minute keeps the disk as flat as anyone can see.
+	// days, so a minute is precise enough for the disk.
 	sweepEvery = time.Minute
 	// sweepTimeout bounds one sweep, which talks to this process only.
 	sweepTimeout = 30 * time.Second
@@ -60,8 +60,8 @@ func (b *Broker) sweep(ctx context.Context) error {
 	return nil
 }
 
-// sweepTopic deletes the records of a topic that stand in front of the first
-// one stamped at or after cutoff.
+// sweepTopic deletes the records of a topic that come before the first one stamped
+// at or after cutoff.
 func (b *Broker) sweepTopic(ctx context.Context, topic string, cutoff time.Time) error {
 	starts, err := b.adm.ListStartOffsets(ctx, topic)
 	if err != nil {
@@ -97,7 +97,7 @@ func (b *Broker) sweepTopic(ctx context.Context, topic string, cutoff time.Time)
 }
 
 // retention returns how long a topic keeps its records; ok is false when it
-// keeps them for ever or does not say.
+// keeps them for ever or has no such setting.
 func retention(rc kadm.ResourceConfig) (keep time.Duration, ok bool) {
 	for _, c := range rc.Configs {
 		if c.Key != "retention.ms" || c.Value == nil {

@@ -15,7 +15,7 @@ const (
 	txnBits     = 0x30 // of the attributes: part of a transaction, or its end
 )
 
-// batch says where a batch stands in its segment and what it covers.
+// batch is the place of a batch in its segment and what it covers.
 type batch struct {
 	pos, size   int
 	first, last int64 // offsets
@@ -24,7 +24,7 @@ type batch struct {
 	maxTime     int64
 }
 
-// batchAt reads the batch at pos; ok is false when none stands there whole.
+// batchAt reads the batch at pos; ok is false when no whole one is there.
 func batchAt(raw []byte, pos int) (b batch, ok bool) {
 	if pos < 0 || len(raw)-pos < batchHeader {
 		return batch{}, false
@@ -107,7 +107,7 @@ func index(batches []batch) []byte {
 	return raw
 }
 
-// indexFits says whether an index has a whole entry for each batch.
+// indexFits reports whether an index has a whole entry for each batch.
 func indexFits(raw []byte, batches int) bool {
 	if len(raw) < batches*indexEntry {
 		return false

@@ -38,10 +38,10 @@ var serverProperties string
 //go:embed log4j2.properties
 var logProperties []byte
 
-// errPortTaken says that somebody took a port between its choice and its use.
+// errPortTaken: somebody took a port between its choice and its use.
 var errPortTaken = errors.New("port taken")
 
-// Config says where a node keeps its things.
+// Config is where a node keeps its things.
 type Config struct {
 	// Jars is the folder of Kafka's jars, see Jars.
 	Jars string
@@ -200,7 +200,7 @@ func (b *Broker) end(sig syscall.Signal) {
 // process is a JVM and the goroutine that reads its output.
 type process struct {
 	proc  *os.Process   // immutable after launch
-	ready chan struct{} // closed when Kafka says that it serves
+	ready chan struct{} // closed when Kafka reports that it serves
 	done  chan struct{} // closed when the process is reaped; the fields below are then final
 
 	tail      []string
@@ -221,7 +221,7 @@ func launch(java string, args []string) (*process, error) {
 	return p, <-started
 }
 
-// watch starts cmd, tells started how that went, and reads until it has ended.
+// watch starts cmd, sends the outcome to started, and reads until cmd has ended.
 func (p *process) watch(cmd *exec.Cmd, started chan<- error) error {
 	cmd.SysProcAttr = dieWithParent()
 	out, err := cmd.StdoutPipe()

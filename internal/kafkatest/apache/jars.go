@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// ErrMissing is wrapped by every error that says what this machine lacks to run
-// a Kafka from its jars.
+// ErrMissing is wrapped by every error about what this machine lacks to run a
+// Kafka from its jars.
 var ErrMissing = errors.New("a real Kafka cannot be started here")
 
 // jarsEnv names the folder of the jars and spares Maven.

@@ -38,10 +38,11 @@ type Config struct {
 	// Stage names the stage in Progress and dead letters, whose Where begins
 	// with "log/0/".
 	Stage string
-	// NewFold gets a Source of epoch 1 with one partition, in which any key stands.
+	// NewFold gets a Source of epoch 1 with one partition, in which any key may
+	// be.
 	NewFold task.NewFold
-	// Log makes a random log; offsets must rise from 0. Some 20 to 100 records
-	// give the crashes their chance.
+	// Log makes a random log; offsets must rise from 0. Some 20 to 100 records leave
+	// room for crashes.
 	Log func(r *rand.Rand) []task.Record
 	// Row reads an emitted row; false leaves it out of the comparison.
 	Row func(task.Row) (Row, bool)
@@ -49,8 +50,8 @@ type Config struct {
 	// a log. nil takes a run of the fold without crashes instead, which finds
 	// less.
 	Want func(log []task.Record) map[string]string
-	// LooseState says that equal prefixes may leave unequal stores, so I1 is
-	// checked through the rows only.
+	// LooseState allows equal prefixes to leave unequal stores; I1 is then checked
+	// through the rows only.
 	LooseState bool
 	// Runs is the number of histories; 0 is 100, with -short it is 10.
 	// BLUETICK_RUNS overrides it.
@@ -64,8 +65,8 @@ type Config struct {
 type mutant uint8
 
 const (
-	// checkpointBeforeAck: the emitter says "acknowledged" when it has only
-	// taken the rows, so a checkpoint can become durable before they are.
+	// checkpointBeforeAck: the emitter acknowledges rows that it has only taken,
+	// so a checkpoint can become durable before they are.
 	checkpointBeforeAck mutant = iota + 1
 	// offsetApart: the task resumes at an offset kept outside the state.
 	offsetApart

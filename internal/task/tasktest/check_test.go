@@ -97,8 +97,8 @@ type bug struct{ text string }
 
 func (b *bug) Error() string { return b.text }
 
-// deltas emits a change where the value belongs: the last version of a key is
-// not its value.
+// deltas emits changes in place of values: the last version of a key is not its
+// value.
 type deltas struct {
 	*toy
 	last map[string]string

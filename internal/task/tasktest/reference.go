@@ -90,7 +90,7 @@ func (k *keeper) Emit(_ context.Context, rows []task.Row) error {
 
 func (k *keeper) Progress(context.Context, schemas.Progress) error { return nil }
 
-// keep is I4: the row of greatest version stays.
+// keep is I4: the row of greatest version is kept.
 func keep(rows map[string]Row, r Row) {
 	if old, ok := rows[r.Key]; !ok || r.Version >= old.Version {
 		rows[r.Key] = r
@@ -120,7 +120,7 @@ func dump(st *store.Store) (map[string]string, error) {
 	return all, err
 }
 
-// differ names one key in which got is not want; "" if there is none.
+// differ names one key in which got differs from want; "" if there is none.
 func differ(got, want map[string]string) string {
 	if maps.Equal(got, want) {
 		return ""

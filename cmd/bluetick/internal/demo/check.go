@@ -40,8 +40,8 @@ func look(ctx context.Context, conn driver.Conn) (snapshot, error) {
 	return s, nil
 }
 
-// differences compares what ClickHouse says with the truth, number by number.
-// Campaigns of the user's own webhooks are not the simulator's and left out.
+// differences compares what ClickHouse holds with the truth, number by number.
+// Campaigns of the user's own webhooks are not the simulator's and are left out.
 func differences(s *snapshot) []string {
 	ours := map[string]simulate.CampaignTruth{}
 	for _, c := range s.campaigns {
@@ -67,8 +67,8 @@ func differences(s *snapshot) []string {
 	return out
 }
 
-// alertVerdict tells what is wrong with the alerts of a whole day: a bad
-// campaign that did not alert, a healthy one that did.
+// alertVerdict names what is wrong with the alerts of a whole day: a bad campaign
+// that did not alert, a healthy one that did.
 func alertVerdict(s *snapshot) []string {
 	want := map[string]string{simulate.Swelling: alert.RuleOptOut, simulate.Collapsing: alert.RuleDelivery}
 	seen := map[string]bool{}
@@ -89,12 +89,12 @@ func alertVerdict(s *snapshot) []string {
 	return out
 }
 
-// grace is how long a difference may stand after the pipeline has drained:
-// what an alert has just decided is on its way to ClickHouse for a second or two.
+// grace is how long a difference may remain after the pipeline has drained: what
+// an alert has just decided is on its way to ClickHouse for a second or two.
 const grace = 10 * time.Second
 
 // settle waits until ClickHouse holds everything that was acknowledged, then
-// judges. drained tells whether every stage has come to the end of its log.
+// judges. drained reports whether every stage has come to the end of its log.
 func settle(ctx context.Context, take func(context.Context) snapshot, drained func(context.Context) (bool, error), limit, patience time.Duration) (snapshot, []string) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -1,11 +1,11 @@
 // Package demo is the whole line in one process with simulated traffic: it
 // starts the line on a clock that runs ahead, posts the webhooks of a simulated
-// account, shows what ClickHouse says beside what the simulator knows, and, when
-// it ends by itself, compares the two number by number.
+// account, shows what ClickHouse has counted beside what the simulator knows, and,
+// when it ends by itself, compares the two number by number.
 //
 //   - demo.go starts it and ends it; check.go compares and judges.
-//   - drained.go says when everything posted has come through.
-//   - view.go makes pictures of a snapshot, terminal.go shows them.
+//   - drained.go finds out when everything posted has come through.
+//   - view.go turns a snapshot into text, terminal.go shows it.
 package demo
 
 import (
@@ -68,7 +68,7 @@ type demo struct {
 }
 
 // Run shows the demo until ctx ends, the user stops it, or its time is over.
-// right is false if a bounded one found a difference, which it has told of then.
+// right is false if a bounded one found a difference, which it has then printed.
 func Run(ctx context.Context, cfg pipeline.Config, o Options) (right bool, err error) {
 	interactive := !o.Plain && o.For == 0 && term.IsTerminal(os.Stdout.Fd()) && term.IsTerminal(os.Stdin.Fd())
 	log, closeLog, err := openLog(&cfg, interactive)
@@ -160,7 +160,7 @@ func (d *demo) places() places {
 	}
 }
 
-// take reads a snapshot; what cannot be read is said in its note.
+// take reads a snapshot; its note names what could not be read.
 func (d *demo) take(ctx context.Context) snapshot {
 	// The truth first: what is acknowledged later may be in ClickHouse too.
 	truth := d.runner.Truth()
@@ -174,7 +174,7 @@ func (d *demo) take(ctx context.Context) snapshot {
 	return s
 }
 
-// endless shows until the user stops it.
+// endless shows the demo until the user stops it.
 func (d *demo) endless(ctx context.Context, show watch) error {
 	d.process.Part("simulator", d.runner.Run)
 	ctx, cancel := context.WithCancel(ctx)

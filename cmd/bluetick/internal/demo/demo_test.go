@@ -48,7 +48,7 @@ func goodDay() snapshot {
 func TestJudgement(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*snapshot)
-		want   string // in the one thing wrong; "" for nothing
+		want   string // part of the only complaint; "" for none
 	}{
 		"all right":                     {func(*snapshot) {}, ""},
 		"the user's own campaign":       {func(s *snapshot) { s.campaigns = append(s.campaigns, campaignRow{Campaign: "by_hand", Sent: 1}) }, ""},
@@ -187,8 +187,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestPostFor: the time runs from the first post, and whatever ends the posting
-// before is told.
+// TestPostFor: the time runs from the first post, and the error names whatever
+// ends the posting before that.
 func TestPostFor(t *testing.T) {
 	open := func() chan struct{} { c := make(chan struct{}); close(c); return c }
 	with := func(err error) chan error { c := make(chan error, 1); c <- err; return c }

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// ripe is how far before the last post a cohort must lie to be asked for: a
-	// minute to close it, and what travels.
+	// ripe is how far before the last post a cohort must lie to be waited for: a
+	// minute to close it, and the time that webhooks travel.
 	ripe = 3 * time.Minute
-	// restless is how many records a partition may be behind and still be at the
-	// end: the running clock adds a handful every minute.
+	// restless is how many records a partition may be behind and still count as at
+	// the end: the running clock adds a handful every minute.
 	restless = 100
 )
 
-// line is what through asks of the running line.
+// line is what through needs from the running pipeline.
 type line interface {
 	Status(stage string) []task.Status
 	Ends(ctx context.Context, topic string) (map[int32]int64, error)
@@ -49,10 +49,9 @@ func (t *through) all(ctx context.Context) (bool, error) {
 	return t.judged(ctx)
 }
 
-// counted reports whether every acknowledged event stands in ClickHouse, itself
-// and counted: the sink is at the end of the topic events, and Progress of the
-// message fold up to there has come through (the panes it speaks of came before
-// it).
+// counted reports whether every acknowledged event is in ClickHouse, both as a row
+// and in the counts: the sink is at the end of the topic events, and Progress of
+// the message fold up to there has come through (its panes came before it).
 func (t *through) counted(ctx context.Context) (bool, error) {
 	ends, err := t.line.Ends(ctx, schemas.TopicEvents)
 	if err != nil {
@@ -74,8 +73,8 @@ func (t *through) counted(ctx context.Context) (bool, error) {
 
 // judged reports whether every cohort that was ripe when posting stopped has
 // been rolled up and shown to the alerts: the roll-up has closed the minutes
-// until then, and the alert fold has read what there is. The roll-up is asked
-// first: its rates are in the log before it says that they are complete.
+// until then, and the alert fold has read all there is. The roll-up is asked
+// first: its rates are in the log before it reports them complete.
 func (t *through) judged(ctx context.Context) (bool, error) {
 	rollups := t.line.Status(schemas.StageRollup)
 	for _, s := range rollups {

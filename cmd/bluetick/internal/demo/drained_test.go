@@ -12,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/sink"
 )
 
-// told is a line and a warehouse that say what a case has them say.
+// told is a line and a warehouse that answer what a test case gives them.
 type told struct {
 	status  map[string][]task.Status
 	ends    map[string]map[int32]int64
@@ -48,7 +48,7 @@ func allThrough(stopped time.Time) *told {
 	return w
 }
 
-// TestDrained: each thing that is not through yet is waited for.
+// TestDrained: everything that is not through yet is waited for.
 func TestDrained(t *testing.T) {
 	stopped := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	for name, c := range map[string]struct {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/bluetick/bluetick/internal/terminal"
 )
 
 // viewEvery is how often the live view asks ClickHouse again.
@@ -84,11 +86,11 @@ func watchLines(out io.Writer, every time.Duration) watch {
 				key := a.Rule + a.Campaign + a.OpenedAt.String() + a.State + a.Severity
 				if !told[key] {
 					told[key] = true
-					fmt.Fprintln(out, "ALERT", a)
+					fmt.Fprintln(out, "ALERT", terminal.Clean(a.String()))
 				}
 			}
 			if s.note != "" {
-				fmt.Fprintln(out, s.note)
+				fmt.Fprintln(out, terminal.Clean(s.note))
 			}
 			select {
 			case <-ticker.C:

@@ -17,8 +17,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestSimulatedDayDecodes: every update of the simulated day is an event, none
-// a dead letter, and all the kinds that the demo is to show are there.
+// TestSimulatedDayDecodes: every update of the simulated day is an event, none a
+// dead letter, and all the kinds that the demo should show are there.
 func TestSimulatedDayDecodes(t *testing.T) {
 	words, err := schemas.DefaultOptOutWords()
 	if err != nil {

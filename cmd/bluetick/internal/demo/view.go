@@ -10,6 +10,7 @@ import (
 
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/internal/simulate"
+	"github.com/bluetick/bluetick/internal/terminal"
 )
 
 // snapshot is what the demo shows at one moment.
@@ -54,7 +55,7 @@ type campaignRow struct {
 	Distances map[string]float64 `ch:"benchmarks"`
 }
 
-// counts are the numbers the truth is compared on.
+// counts are the numbers that are compared with the truth.
 func (c campaignRow) counts() simulate.CampaignTruth {
 	return simulate.CampaignTruth{
 		Campaign: c.Campaign, Sent: c.Sent, Delivered: c.Delivered, Opened: c.Opened, Engaged: c.Engaged,
@@ -115,7 +116,7 @@ func against(ours, truth int64) string {
 	return fmt.Sprintf("%d/%d", ours, truth)
 }
 
-// rows pairs what ClickHouse says with the truth, by campaign.
+// rows pairs what ClickHouse holds with the truth, by campaign.
 func (s *snapshot) rows() [][]string {
 	ours := map[string]campaignRow{}
 	for _, c := range s.campaigns {
@@ -156,10 +157,10 @@ func (s *snapshot) screen(p places) string {
 		b.WriteString("  none yet\n")
 	}
 	for _, a := range s.alerts {
-		b.WriteString("  " + a.String() + "\n")
+		b.WriteString("  " + terminal.Clean(a.String()) + "\n")
 	}
 	if s.note != "" {
-		b.WriteString("  " + s.note + "\n")
+		b.WriteString("  " + terminal.Clean(s.note) + "\n")
 	}
 	b.WriteString("\n" + p.help())
 	return b.String()
@@ -190,7 +191,7 @@ type places struct {
 // url is where the simulated account's webhooks go.
 func (p places) url() string { return "http://" + p.ingest + "/v1/webhooks/meta/demo" }
 
-// help tells how to read the table and what to paste.
+// help explains how to read the table and what to paste.
 func (p places) help() string {
 	sql := func(q string) string {
 		return fmt.Sprintf("  curl 'http://%s/?database=bluetick' --data-binary \"%s FORMAT PrettyCompact\"\n", p.clickhouse, q)

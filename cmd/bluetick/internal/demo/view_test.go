@@ -39,9 +39,9 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// TestRowsFollowTheTruth: every campaign of the simulator has its row, in its
-// order, also while ClickHouse has not heard of it; a campaign of the user's own
-// is not compared with anything.
+// TestRowsFollowTheTruth: every campaign of the simulator has its row, in the
+// simulator's order, even while ClickHouse does not know it yet; a campaign of the
+// user's own is not compared with anything.
 func TestRowsFollowTheTruth(t *testing.T) {
 	s := goodDay()
 	s.campaigns = append(s.campaigns[1:], campaignRow{Campaign: "by_hand", Sent: 1})
@@ -101,7 +101,7 @@ func TestURL(t *testing.T) {
 }
 
 // TestScreenModel: the screen starts empty, shows each snapshot, asks for the
-// next, and leaves when the user says so.
+// next, and ends when the user asks for it.
 func TestScreenModel(t *testing.T) {
 	s := goodDay()
 	taken := 0

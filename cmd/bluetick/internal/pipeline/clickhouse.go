@@ -10,9 +10,10 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/bluetick/bluetick/internal/config"
+	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 )
 
-// ClickHouse says where ClickHouse is: embedded on Listen, or the server of DSN.
+// ClickHouse is where ClickHouse is: embedded on Listen, or the server of DSN.
 // It is the section `clickhouse` of the operator's file.
 type ClickHouse struct {
 	Listen   string `yaml:"listen"`
@@ -25,11 +26,15 @@ type ClickHouse struct {
 	// with rolling rates.
 	PanesTTLDays int `yaml:"panes_ttl_days"`
 	RatesTTLDays int `yaml:"rates_ttl_days"`
+	// Readers bounds what everybody but the administrator may take of the embedded engine, all together.
+	Readers embedded.Readers `yaml:"readers"`
+	// ReaderPassword is what readers of the embedded engine's port must present; empty lets all of them read.
+	ReaderPassword string `yaml:"reader_password"`
 }
 
-// A year and a month of counts lets this month be held against the same of last
-// year. Rates are most of the rows and say nothing that panes do not; three
-// months is what is looked back at when an alert is judged.
+// With a year and a month of counts this month can be compared with the same one
+// last year. Rates are most of the rows, and all of them follow from the panes;
+// three months is how far one looks back to judge an alert.
 const (
 	defaultPanesTTLDays = 400
 	defaultRatesTTLDays = 90
@@ -46,7 +51,7 @@ func defaultClickHouse() ClickHouse {
 func (c *ClickHouse) Embedded() bool { return c.DSN == "" }
 
 func (c *ClickHouse) validate() error {
-	errs := []error{validateListen(c.Listen)}
+	errs := []error{validateListen(c.Listen), config.Under("readers", c.Readers.Validate())}
 	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`).MatchString(c.Database) {
 		errs = append(errs, fmt.Errorf("database: %q is no plain identifier", c.Database))
 	}
@@ -76,8 +81,8 @@ func (c *ClickHouse) server() (*clickhouse.Options, error) {
 	}
 	opts, err := clickhouse.ParseDSN(c.DSN)
 	if _, unreadable := errors.AsType[*url.Error](err); unreadable {
-		// The error spells out the DSN, with the password whose characters it
-		// stumbled over.
+		// The error would quote the DSN, with the password whose characters made it
+		// fail.
 		return nil, errors.New("dsn: it is no URL, for an invalid port or an invalid character: write special characters of user and password as %XX (/ is %2F, # is %23, % is %25)")
 	}
 	if err != nil {
@@ -95,14 +100,20 @@ func (c *ClickHouse) options() (*clickhouse.Options, error) {
 	return opts, config.Under("clickhouse", err)
 }
 
-// Remedy adds to an error of ClickHouse what to do about it, where that is known.
+// isHTTPPort says whether the native protocol met an HTTP server, whose answer
+// begins with an H.
+func isHTTPPort(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "unexpected packet [72]")
+}
+
+// Remedy adds to an error of ClickHouse what to do about it, if that is known.
 func Remedy(err error) error {
 	const unknownTable, unknownDatabase = 60, 81
 	exception, ok := errors.AsType[*clickhouse.Exception](err)
 	switch {
 	case ok && (exception.Code == unknownTable || exception.Code == unknownDatabase):
 		return fmt.Errorf("%w (`bluetick migrate` makes the database and its tables)", err)
-	case err != nil && strings.Contains(err.Error(), "unexpected packet [72]"): // the H of an HTTP answer
+	case isHTTPPort(err):
 		return fmt.Errorf("%w (that is the HTTP port: say http:// in the DSN, or give the native port, usually 9000)", err)
 	default:
 		return err

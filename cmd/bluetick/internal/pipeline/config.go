@@ -8,6 +8,7 @@ import (
 
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/ingest"
+	"github.com/bluetick/bluetick/internal/browserguard"
 	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/obs"
 	"github.com/bluetick/bluetick/internal/pepper"
@@ -16,8 +17,8 @@ import (
 )
 
 // Config is everything an operator may set. Each section belongs to the package
-// that does what it says, with its keys, its defaults and its mistakes; here
-// they are put together.
+// that it configures, with its keys, its defaults and its validation; here they
+// are put together.
 type Config struct {
 	// Data is the folder that holds all state; one process at a time.
 	Data string        `yaml:"data"`
@@ -30,12 +31,14 @@ type Config struct {
 	Sources []ingest.Source `yaml:"sources"`
 	// Pepper is the secret under which contacts are pseudonymised. Empty: one is
 	// made and kept in the data folder. Changing it makes every contact a new one.
-	Pepper     string         `yaml:"pepper"`
-	Kafka      Kafka          `yaml:"kafka"`
-	ClickHouse ClickHouse     `yaml:"clickhouse"`
-	Sink       sink.Config    `yaml:"sink"`
-	Metrics    obs.Config     `yaml:"metrics"`
-	Alerts     alert.Settings `yaml:"alerts"`
+	Pepper     string      `yaml:"pepper"`
+	Kafka      Kafka       `yaml:"kafka"`
+	ClickHouse ClickHouse  `yaml:"clickhouse"`
+	Sink       sink.Config `yaml:"sink"`
+	Metrics    obs.Config  `yaml:"metrics"`
+	// HTTP is which names and web pages the ports for SQL and metrics answer to.
+	HTTP   browserguard.Config `yaml:"http"`
+	Alerts alert.Settings      `yaml:"alerts"`
 	// Warnings are told at the start: settings that work, and should be otherwise.
 	Warnings []string `yaml:"-"`
 }
@@ -89,7 +92,7 @@ func (c *Config) Finish(env func(string) string) error {
 func (c *Config) ForAsking() {
 	c.Sources, c.Alerts.Webhooks, c.Pepper = nil, nil, ""
 	if c.Log.Level == "info" {
-		c.Log.Level = "warn" // state changes of an engine opened to be asked are not news
+		c.Log.Level = "warn" // an engine opened for one question need not log its start
 	}
 }
 
@@ -110,6 +113,7 @@ func (c *Config) validate() error {
 		config.Under("kafka", c.Kafka.validate()),
 		config.Under("clickhouse", c.ClickHouse.validate()),
 		config.Under("metrics", c.Metrics.Validate()),
+		config.Under("http", c.HTTP.Validate()),
 		config.Under("log", c.Log.Validate()),
 		ingest.ValidateSources(c.Sources, providers()),
 		config.Under("alerts", c.Alerts.Validate()),

@@ -73,9 +73,10 @@ sources:
   - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
 kafka: {listen: "k:2", brokers: ["b:3"], accept_loss: true, partitions: 6, replication_factor: 7}
-clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, panes_ttl_days: 9, rates_ttl_days: 0}
+clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, panes_ttl_days: 9, rates_ttl_days: 0, readers: {queries: 2, memory_bytes: 300000000, time: 9s}, reader_password: rp}
 sink: {accept_gap: true}
 metrics: {listen: "m:5"}
+http: {hosts: [bt.example.org], origins: ["https://pages.example.org"]}
 alerts:
   false_alarms: 9 per account per 30d
   max_series: 10
@@ -108,8 +109,13 @@ alerts:
 	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || !k.AcceptLoss || k.Partitions != 6 || k.ReplicationFactor != 7 {
 		t.Errorf("kafka %+v", k)
 	}
-	if got, want := c.ClickHouse, (ClickHouse{"c:4", "clickhouse://h:9000", "db", "lib", 8, 9, 0}); got != want {
-		t.Errorf("clickhouse %+v, want %+v", got, want)
+	ch := ClickHouse{Listen: "c:4", DSN: "clickhouse://h:9000", Database: "db", Library: "lib", EventsTTLDays: 8, PanesTTLDays: 9, ReaderPassword: "rp"}
+	ch.Readers.Concurrency, ch.Readers.MemoryBytes, ch.Readers.Time = 2, 300_000_000, 9*time.Second
+	if c.ClickHouse != ch {
+		t.Errorf("clickhouse %+v, want %+v", c.ClickHouse, ch)
+	}
+	if h := c.HTTP; !slices.Equal(h.Hosts, []string{"bt.example.org"}) || !slices.Equal(h.Origins, []string{"https://pages.example.org"}) {
+		t.Errorf("http %+v", h)
 	}
 	a := c.Alerts
 	if a.FalseAlarms != "9 per account per 30d" || a.MaxSeries != 10 || len(a.Rules) != 1 || a.Rules[0].Tiers[0].BenchmarkAge != 3600 ||
@@ -154,7 +160,7 @@ func TestMissingSecretsAreNamed(t *testing.T) {
 	}
 }
 
-// TestEveryMistakeAtOnce holds the words that operators read.
+// TestEveryMistakeAtOnce fixes the words that operators read.
 func TestEveryMistakeAtOnce(t *testing.T) {
 	c := Default()
 	c.Data = ""
@@ -208,7 +214,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	}
 }
 
-// TestForAsking: a second terminal has none of them.
+// TestForAsking: a second terminal needs none of the secrets.
 func TestForAsking(t *testing.T) {
 	c := Default()
 	c.Pepper = "env:NOPE"

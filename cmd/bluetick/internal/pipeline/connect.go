@@ -41,8 +41,8 @@ func connect(ctx context.Context, cfg *Config, log *slog.Logger) (conn driver.Co
 	return open(ctx, opts, func() error { return errors.Join(engine.Close(), root.Close()) })
 }
 
-// Ask opens ClickHouse as connect does, for one question. What is known to help
-// against an error is in it.
+// Ask opens ClickHouse as connect does, for one question. An error names its
+// remedy, if one is known.
 func Ask(ctx context.Context, cfg *Config, question func(driver.Conn) error) error {
 	log, err := cfg.Logger()
 	if err != nil {
@@ -99,6 +99,7 @@ func openEngine(ctx context.Context, cfg *Config, root *dataroot.Root, log *slog
 		return nil, err
 	}
 	return embedded.Open(ctx, embedded.Config{
-		Dir: root.ClickHouse(), Library: library, AdminPassword: password, Log: log.With("component", "clickhouse"),
+		Dir: root.ClickHouse(), Library: library, AdminPassword: password,
+		Readers: cfg.ClickHouse.Readers, ReaderPassword: cfg.ClickHouse.ReaderPassword, Log: log.With("component", "clickhouse"),
 	})
 }

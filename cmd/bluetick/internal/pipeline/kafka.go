@@ -12,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/internal/kafkalog"
 )
 
-// Kafka says where Kafka is: embedded, or the given brokers. It is the section
+// Kafka is where Kafka is: embedded, or the given brokers. It is the section
 // `kafka` of the operator's file.
 type Kafka struct {
 	// Listen is where the embedded one serves other programs; empty means nowhere.
@@ -43,10 +43,10 @@ func (k *Kafka) validate() error {
 	return err
 }
 
-// reach are the options that lead a Kafka client to servers. The process makes
-// all its clients with these, or with those that lead into the embedded broker,
-// see Process.reach. Nothing else in the program names a broker, so what a
-// connection needs besides, such as TLS, is added here and reaches every stage.
+// reach are the options with which a Kafka client reaches servers. The process
+// makes all its clients with these, or with those of the embedded broker, see
+// Process.reach. Nothing else in the program names a broker, so what a connection
+// needs besides, such as TLS, is added here and reaches every stage.
 func reach(brokers []string) []kgo.Opt {
 	return []kgo.Opt{kgo.SeedBrokers(brokers...)}
 }
@@ -67,7 +67,7 @@ const metadataMinAge = 100 * time.Millisecond
 func kafkaAdmin(reach []kgo.Opt) (*kadm.Client, error) {
 	client, err := kgo.NewClient(slices.Concat(reach, []kgo.Opt{
 		kgo.ClientID("bluetick-admin"),
-		// Else it answers for 5 s that a topic made a moment ago is not there.
+		// Otherwise it answers for 5 s that a topic made a moment ago is not there.
 		kgo.MetadataMinAge(metadataMinAge),
 	})...)
 	if err != nil {

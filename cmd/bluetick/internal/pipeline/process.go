@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/bluetick/bluetick/internal/app"
+	"github.com/bluetick/bluetick/internal/browserguard"
 	"github.com/bluetick/bluetick/internal/clock"
 	"github.com/bluetick/bluetick/internal/dataroot"
 	embeddedch "github.com/bluetick/bluetick/internal/embedded/clickhouse"
@@ -34,11 +35,11 @@ const (
 	epoch = 1
 	// stopLimit bounds a whole graceful stop: drain, flush, checkpoint, close.
 	stopLimit = 40 * time.Second
-	// startRoom is what must be free to start: the parts open by writing new files,
-	// and a state that finds no room for them in the middle ends in a crash.
+	// startRoom is what must be free to start: the parts write new files when they
+	// open, and a state that runs out of room in the middle ends in a crash.
 	startRoom = 8 << 20
-	// deadLettersDays is how long ClickHouse tells of a dead letter: as long as
-	// Kafka keeps the item.
+	// deadLettersDays is how long ClickHouse keeps the row of a dead letter: as long
+	// as Kafka keeps the item.
 	deadLettersDays = 30
 	// blockCacheBytes is Pebble's, shared by the states of all partitions.
 	blockCacheBytes = 128 << 20
@@ -71,17 +72,18 @@ type Process struct {
 	root     *dataroot.Root
 	obs      *obs.Server
 	cache    *pebble.Cache
-	reach    []kgo.Opt    // leads every client to Kafka; set by openKafka
+	reach    []kgo.Opt    // with which every client reaches Kafka; set by openKafka
 	room     func() error // of the embedded broker's disk; nil with given servers
 	admin    *kadm.Client
-	run      dataroot.Run // what run.json will say
+	run      dataroot.Run // what run.json will contain
 
 	clickhouse *clickhouse.Options // nil unless openClickHouse was called
 }
 
-// New locks the data folder and answers for metrics and health. cfg has been
-// through Finish.
+// New locks the data folder and serves metrics and health. cfg has been through
+// Finish.
 func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
+	app.RaiseFiles(log)
 	p := &Process{cfg: cfg, log: log, times: t, life: app.New(log), registry: obs.NewRegistry(), cache: pebble.NewCache(blockCacheBytes)}
 	p.life.OnStop("state cache", func(context.Context) error { p.cache.Unref(); return nil })
 	root, err := dataroot.Open(cfg.Data)
@@ -93,7 +95,7 @@ func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
 	if err := root.Room(startRoom); err != nil {
 		return nil, p.Fail(err)
 	}
-	if p.obs, err = obs.Listen(cfg.Metrics.Listen, p.registry, log); err != nil {
+	if p.obs, err = obs.Listen(cfg.Metrics.Listen, cfg.HTTP, p.registry, log); err != nil {
 		return nil, p.Fail(err)
 	}
 	p.life.OnStop("metrics server", p.obs.Stop)
@@ -116,7 +118,7 @@ func (p *Process) OnStop(name string, stop func(context.Context) error) { p.life
 // Failed tells of the first part that failed.
 func (p *Process) Failed() <-chan error { return p.life.Failed() }
 
-// Places is where everything listens, as run.json says it.
+// Places is where everything listens, as in run.json.
 func (p *Process) Places() dataroot.Run { return p.run }
 
 // Dir is the absolute path of the data folder.
@@ -132,7 +134,7 @@ func (p *Process) ClickHouse(ctx context.Context, name string) (driver.Conn, err
 	return conn, nil
 }
 
-// Status tells how far every partition of a stage of folds has come.
+// Status is how far every partition of a stage of folds has come.
 func (p *Process) Status(stage string) []task.Status { return p.board.Of(stage) }
 
 // Ends asks Kafka for the end of every partition of a topic.
@@ -152,7 +154,7 @@ func (p *Process) Ends(ctx context.Context, topic string) (map[int32]int64, erro
 }
 
 // openKafka starts the embedded broker, or takes the given ones, and makes sure
-// that the topics are there and fit.
+// that the topics exist and their settings fit.
 func (p *Process) openKafka(ctx context.Context) error {
 	at := "in this process"
 	if p.cfg.Kafka.Embedded() {
@@ -244,11 +246,11 @@ func (p *Process) serveClickHouse(engine *embeddedch.Engine) error {
 		return errors.Join(err, listener.Close())
 	}
 	p.run.ClickHouse, p.run.AdminUser, p.run.AdminPassword = listener.Addr().String(), embeddedch.AdminUser, password
-	server := &http.Server{Handler: engine.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
+	server := browserguard.Server(p.cfg.HTTP, engine.Handler(), p.log)
 	p.life.Go("sql port", func(ctx context.Context) error {
 		var closing sync.WaitGroup
 		stop := context.AfterFunc(ctx, func() {
-			// Queries of other people do not hold up a stop.
+			// Other people's queries do not hold up a stop.
 			closing.Go(func() { _ = server.Close() })
 		})
 		defer stop()
@@ -262,7 +264,7 @@ func (p *Process) serveClickHouse(engine *embeddedch.Engine) error {
 	return nil
 }
 
-// Announce says where everything listens and that work is being done.
+// Announce publishes where everything listens, and that work is being done.
 func (p *Process) Announce() error {
 	if err := p.root.Announce(p.run); err != nil {
 		return err

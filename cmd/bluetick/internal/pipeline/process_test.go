@@ -102,7 +102,7 @@ func post(t *testing.T, p *Process, at time.Time) int {
 	return answer.StatusCode
 }
 
-// awaitProgress reads panes until the message fold has said that it is at next.
+// awaitProgress reads panes until the message fold has reported next.
 func awaitProgress(t *testing.T, p *Process, next int64) {
 	t.Helper()
 	client, err := kgo.NewClient(slices.Concat(p.reach, []kgo.Opt{kgo.ConsumeTopics(schemas.TopicPanes), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())})...)
@@ -250,8 +250,8 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestAskingARunningProcess: what a second terminal is told when the process on
-// the folder cannot be asked.
+// TestAskingARunningProcess: what a second terminal reads when the process on the
+// folder cannot be asked.
 func TestAskingARunningProcess(t *testing.T) {
 	c := testConfig(t)
 	p, err := New(c, quiet(), WallTimes())

@@ -12,7 +12,7 @@ import (
 	"github.com/bluetick/bluetick/internal/topics"
 )
 
-// Role is what a process does of the line.
+// Role is the part of the line that a process does.
 type Role struct {
 	needs func(*Config) error
 	steps func(*Process) []step
@@ -22,8 +22,8 @@ type Role struct {
 type step func(context.Context) error
 
 // Line is everything in one process. It starts from the end of the line to its
-// beginning, so that nothing is produced that nobody reads, and stops the other
-// way round.
+// beginning, so that everything produced has a reader, and stops the other way
+// round.
 func Line() Role {
 	return Role{nil, func(p *Process) []step {
 		return []step{p.openKafka, p.openClickHouse, p.startSink, p.startAlert, p.startRollup, p.startMessage, p.startIngest}
@@ -50,7 +50,7 @@ func Alert() Role {
 	return Role{needsKafka, func(p *Process) []step { return []step{p.openKafka, p.startAlert} }}
 }
 
-// Run does what the role says until ctx ends or a part fails, and stops in good
+// Run does the work of the role until ctx ends or a part fails, and then stops in
 // order. cfg has been through Finish.
 func (r Role) Run(ctx context.Context, cfg Config) error {
 	if r.needs != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestRolesNeed: what a role alone lacks is told all at once, before anything is
-// opened.
+// TestRolesNeed: everything that a role alone lacks is reported at once, before
+// anything is opened.
 func TestRolesNeed(t *testing.T) {
 	for name, c := range map[string]struct {
 		role Role

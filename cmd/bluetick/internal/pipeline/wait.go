@@ -10,17 +10,17 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/bluetick/bluetick/internal/kafkaerr"
 	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
 	sinkch "github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// waitFor repeats try until it succeeds, until it fails in a way that waiting does
-// not mend, or until limit has passed: after a power cut everything starts at
-// once, and the servers are rarely first. The error names who did not answer
+// waitFor repeats try until it succeeds, until it fails in a way that waiting
+// does not cure, or until limit has passed: after a power cut everything starts
+// at once, and the servers are rarely first. The error names what did not answer
 // and how it failed last.
 func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Duration, away func(error) bool, try func(context.Context) error) error {
 	pauses := retry.Backoff{Least: 250 * time.Millisecond, Most: 5 * time.Second}
@@ -32,7 +32,7 @@ func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Durat
 		if err == nil || !away(err) {
 			return err
 		}
-		// An attempt that was cut off says less than the one before it.
+		// The error of an attempt that was cut off tells less than the one before it.
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
@@ -49,22 +49,21 @@ func waitFor(ctx context.Context, log *slog.Logger, who string, limit time.Durat
 	}
 }
 
-// kafkaAway says whether Kafka may answer later: it has not answered at all, or
-// has said so itself. A topic that does not fit stays as it is.
+// kafkaAway reports whether Kafka may answer later: it has not answered at all, or
+// its error is one that passes. A topic that does not fit stays as it is.
 func kafkaAway(err error) bool {
 	if _, ok := errors.AsType[topics.Finding](err); ok {
 		return false
 	}
-	if answer, ok := errors.AsType[*kerr.Error](err); ok {
-		return answer.Retriable
-	}
-	return true
+	return !kafkaerr.Permanent(err)
 }
 
-func clickhouseAway(err error) bool { return sinkch.Classify(err) != sinkch.ClassPermanent }
+func clickhouseAway(err error) bool {
+	return sinkch.Classify(err) != sinkch.ClassPermanent && !isHTTPPort(err)
+}
 
-// ensureTopics waits for Kafka, creates what is missing and checks all. at says
-// where Kafka is, for the error.
+// ensureTopics waits for Kafka, creates what is missing and checks all. at is the
+// address of Kafka, for the error.
 func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, at string) (report topics.Report, err error) {
 	err = waitFor(ctx, log, "Kafka "+at, cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
 		report, err = topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{
