@@ -46,6 +46,9 @@ type segmentFile struct {
 	mended []byte // without what cannot be read; nil as long as nothing is wrong
 }
 
+// packed says that it is a pack, which has no index.
+func (f *segmentFile) packed() bool { return strings.HasSuffix(f.path, packSuffix) }
+
 func (f *segmentFile) index() string { return strings.TrimSuffix(f.path, ".dat") + ".idx" }
 
 // checkLog reads the whole log. A torn tail, half a batch with nothing whole
@@ -79,29 +82,69 @@ func checkLog(dir string, accept bool, log *slog.Logger) error {
 }
 
 func (c *checker) partition(dir string) error {
-	bases, err := segments(dir)
-	if err != nil || len(bases) == 0 {
+	packs, err := numbered(dir, packSuffix)
+	if err != nil {
 		return err
 	}
-	p := &partition{dir: dir, name: filepath.Base(dir), next: bases[0]}
+	bases, err := segments(dir)
+	if err != nil || len(packs)+len(bases) == 0 {
+		return err
+	}
+	p := &partition{dir: dir, name: filepath.Base(dir), next: slices.Concat(packs, bases)[0]}
 	c.orderlyEnd(p)
-	for i, base := range bases {
-		if err := c.segment(p, base, bases[i+1:]); err != nil {
+	for i, base := range packs {
+		if err := c.segment(p, packPath(dir, base), base, slices.Concat(packs[i+1:], bases)); err != nil {
 			return err
 		}
+	}
+	packed := p.next
+	if len(packs) > 0 && len(bases) > 0 {
+		p.next = min(p.next, bases[0]) // kfake had not let go of what is packed
+	}
+	for i, base := range bases {
+		path := filepath.Join(dir, strconv.FormatInt(base, 10)+".dat")
+		if err := c.segment(p, path, base, bases[i+1:]); err != nil {
+			return err
+		}
+	}
+	if len(packs) > 0 && (len(bases) == 0 || p.next < packed) {
+		c.goOn(p, len(bases) > 0, packed)
 	}
 	return nil
 }
 
+// goOn plans a tail for a partition that has none behind its packs, or one that
+// ends before they do: kfake takes the next offset from it. What was in the tail
+// is packed or was never synced.
+func (c *checker) goOn(p *partition, hasTail bool, end int64) {
+	first := end - 1
+	if hasTail {
+		first = p.next
+	}
+	raw := filler(nil, first, end-1, p.epoch, p.maxTime)
+	c.mends = append(c.mends, func() error {
+		c.log.Warn("the log ends before its packs do and goes on behind them", "partition", p.name, "offset", end)
+		path := filepath.Join(p.dir, strconv.FormatInt(first, 10)+".dat")
+		if err := replace(path, raw); err != nil {
+			return err
+		}
+		b, _ := batchAt(raw, 0)
+		return replace(strings.TrimSuffix(path, ".dat")+".idx", index([]batch{b}))
+	})
+}
+
 // segments lists the base offsets of the segments that hold anything.
-func segments(dir string) ([]int64, error) {
+func segments(dir string) ([]int64, error) { return numbered(dir, ".dat") }
+
+// numbered lists the offsets in the names of the files that hold anything.
+func numbered(dir, suffix string) ([]int64, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var bases []int64
 	for _, f := range files {
-		name, ok := strings.CutSuffix(f.Name(), ".dat")
+		name, ok := strings.CutSuffix(f.Name(), suffix)
 		base, errName := strconv.ParseInt(name, 10, 64)
 		if !ok || errName != nil {
 			continue
@@ -143,9 +186,9 @@ func (c *checker) orderlyEnd(p *partition) {
 	}
 }
 
-// segment checks one file. later are the bases of those behind it.
-func (c *checker) segment(p *partition, base int64, later []int64) error {
-	path := filepath.Join(p.dir, strconv.FormatInt(base, 10)+".dat")
+// segment checks one file, a segment or a pack. later are the bases of those
+// behind it.
+func (c *checker) segment(p *partition, path string, base int64, later []int64) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -158,7 +201,7 @@ func (c *checker) segment(p *partition, base int64, later []int64) error {
 		b, ok := batchAt(raw, pos)
 		if !ok || b.first != p.next {
 			if b, ok = batchAfter(raw, pos, p.next); !ok {
-				c.tail(p, f, pos, p.tailEnd(base, pos, later))
+				c.tail(p, f, pos, p.tailEnd(f, base, pos, later))
 				break
 			}
 			c.lost(p, f, pos, b.pos, b.first)
@@ -206,10 +249,12 @@ func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
 // tailEnd is the offset after the records that were at pos, up to the end of
 // the segment, as far as that is known: a segment follows, or the tail had been
 // written before the last orderly end. 0 means that it is a torn tail.
-func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
+func (p *partition) tailEnd(f *segmentFile, base int64, pos int, later []int64) int64 {
 	switch {
 	case len(later) > 0:
 		return later[0]
+	case f.packed(): // written whole or not at all
+		return max(p.end, p.next+1)
 	case int64(pos) < p.sealed[base]:
 		return p.end
 	default:
@@ -221,6 +266,10 @@ func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
 func (c *checker) finish(p *partition, f *segmentFile) error {
 	if f.mended != nil {
 		c.mends = append(c.mends, func() error { return c.rewrite(p, f) })
+		return nil
+	}
+	if f.packed() {
+		f.raw = nil
 		return nil
 	}
 	old, err := os.ReadFile(f.index())
@@ -251,6 +300,9 @@ func (c *checker) rewrite(p *partition, f *segmentFile) error {
 		return err
 	}
 	c.log.Error("the log goes on without records that cannot be read", "partition", p.name, "copy", aside)
+	if f.packed() {
+		return nil
+	}
 	var whole []batch
 	for pos := 0; pos < len(f.mended); {
 		b, _ := batchAt(f.mended, pos) // they were read or written a moment ago
