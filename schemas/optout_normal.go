@@ -12,7 +12,6 @@ import (
 // normalWord is the form in which words are compared: compatible forms of one
 // letter are one (NFKC), case is folded, Latin letters lose their accents, and
 // everything is trimmed that people and keyboards add without meaning it.
-// normalWord of a normal word is that word.
 func normalWord(s string) string {
 	s = norm.NFKD.String(strings.Map(withoutLetterEmoji, s))
 	s = norm.NFKD.String(cases.Fold().String(s))
