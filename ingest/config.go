@@ -58,6 +58,23 @@ type Source struct {
 	// MaxEventAge is how old an event may be when it arrives; older ones become
 	// dead letters.
 	MaxEventAge time.Duration `yaml:"max_event_age"`
+	// OptOut and OptIn change the words by which people leave and come back; see
+	// Words.
+	OptOut schemas.WordChange `yaml:"opt_out"`
+	OptIn  schemas.WordChange `yaml:"opt_in"`
+}
+
+// Words are the words in force for the source: the defaults after its own
+// changes.
+func (s *Source) Words() (*schemas.OptOutWords, error) {
+	words, err := schemas.DefaultOptOutWords()
+	if err != nil {
+		return nil, err
+	}
+	if words, err = words.With(s.OptOut, s.OptIn); err != nil {
+		return nil, fmt.Errorf("opt_out, opt_in: %w", err)
+	}
+	return words, nil
 }
 
 // SetDefaults fills in what the operator left out.
@@ -184,6 +201,9 @@ func (s *Source) mistakes(known provider.Registry) []error {
 	}
 	if _, err := regexp.Compile(s.CampaignPattern); err != nil {
 		bad("campaign_pattern: %w", err)
+	}
+	if _, err := s.Words(); err != nil {
+		errs = append(errs, err)
 	}
 	if s.MaxEventAge <= 0 || s.MaxEventAge > DefaultMaxEventAge {
 		bad("max_event_age: %s, want up to %.0fh: what is older could meet a message that is already forgotten", s.MaxEventAge, DefaultMaxEventAge.Hours())

@@ -63,6 +63,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"no secret", func(c *Config) { c.Sources[0].Secrets = nil }, "secrets"},
 		{"empty secret", func(c *Config) { c.Sources[0].Secrets = []string{""} }, "secrets"},
 		{"pattern", func(c *Config) { c.Sources[0].CampaignPattern = "(" }, "campaign_pattern"},
+		{"words", func(c *Config) { c.Sources[0].OptOut.Remove = []string{"xyzzy"} }, "opt_out, opt_in: opt-out word"},
 		{"no age", func(c *Config) { c.Sources[0].MaxEventAge = 0 }, "max_event_age: 0s, want up to 240h"},
 		{"long age", func(c *Config) { c.Sources[0].MaxEventAge = 11 * 24 * time.Hour }, "max_event_age"},
 		{"twice", func(c *Config) { c.Sources = append(c.Sources, c.Sources[0]) }, "given twice"},

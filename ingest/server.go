@@ -15,7 +15,6 @@ import (
 
 	"github.com/bluetick/bluetick/ingest/provider"
 	"github.com/bluetick/bluetick/internal/meter"
-	"github.com/bluetick/bluetick/schemas"
 )
 
 // Producer writes records. Produce returns nil only once every record is
@@ -75,10 +74,6 @@ func New(c Config, deps Deps) (*Server, error) {
 	if err := c.validateAll(deps.Providers); err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
-	words, err := schemas.DefaultOptOutWords()
-	if err != nil {
-		return nil, fmt.Errorf("configure ingest: %w", err)
-	}
 	scope := meter.NewScope(deps.Registerer)
 	m, err := newMetrics(scope)
 	if err != nil {
@@ -92,7 +87,7 @@ func New(c Config, deps Deps) (*Server, error) {
 		failed: make(chan error, 1), served: make(chan struct{}),
 	}
 	for i := range c.Sources {
-		src, err := s.source(&c.Sources[i], deps.Providers, words)
+		src, err := s.source(&c.Sources[i], deps.Providers)
 		if err != nil {
 			scope.Close()
 			return nil, fmt.Errorf("configure ingest: %w", err)
@@ -113,8 +108,12 @@ func New(c Config, deps Deps) (*Server, error) {
 }
 
 // source makes c ready for use; Validate has checked it.
-func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOutWords) (*source, error) {
+func (s *Server) source(c *Source, known provider.Registry) (*source, error) {
 	pattern, err := provider.CompileCampaignPattern(c.CampaignPattern)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", c.Name, err)
+	}
+	words, err := c.Words()
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", c.Name, err)
 	}
