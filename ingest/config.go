@@ -52,8 +52,8 @@ type Source struct {
 	// Account, if not empty, replaces the provider's account id in all data.
 	Account string `yaml:"account"`
 	// CampaignPattern is a regular expression: callback data that is neither JSON
-	// nor k=v pairs is the campaign if it matches; see
-	// provider.CompileCampaignPattern.
+	// nor k=v pairs is the campaign if it matches, or its groups named like
+	// dimensions are what they say; see provider.CompileCampaignPattern.
 	CampaignPattern string `yaml:"campaign_pattern"`
 	// MaxEventAge is how old an event may be when it arrives; older ones become
 	// dead letters.
@@ -199,7 +199,7 @@ func (s *Source) mistakes(known provider.Registry) []error {
 	} else if _, err := p.Open(s.settings()); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := regexp.Compile(s.CampaignPattern); err != nil {
+	if _, err := provider.CompileCampaignPattern(s.CampaignPattern); err != nil {
 		bad("campaign_pattern: %w", err)
 	}
 	if _, err := s.Words(); err != nil {

@@ -137,6 +137,11 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	s.metrics.bodyBytes.WithLabelValues(src.name).Observe(float64(len(req.Body)))
 
 	result := src.endpoint.Decode(req, &src.input)
+	if result.Stats.Misplaced > 0 && !src.misplaced.Swap(true) {
+		s.log.Warn("a list that we know stood where we do not expect it, and was not read; said once per source",
+			"source", src.name, "metric", `bluetick_ingest_items_total{what="misplaced"}`,
+			"remedy", "the provider may have changed its webhooks: look for a newer bluetick")
+	}
 	s.values.cap(req.ReceivedAt, result.Events, src.exceeded)
 	records := recordsOf(&result, now, src.name)
 	if s.config.KeepRaw {

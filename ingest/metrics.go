@@ -35,7 +35,7 @@ func newMetrics(scope *meter.Scope) (*metrics, error) {
 		events:   counter("events_total", "Events acknowledged by Kafka, by source and type.", "source", "type"),
 		letters:  counter("dead_letters_total", "Dead letters acknowledged by Kafka, by source and reason.", "source", "reason"),
 		items: counter("items_total",
-			"Items decoded with an exception: clamped (its time was after ours), ignored (says nothing that is kept), withheld (a text held a phone number or id and was left out).",
+			"Items decoded with an exception: clamped (its time was after ours), ignored (says nothing that is kept), withheld (a text held a phone number or id and was left out), misplaced (a list stood where none is known and was not read).",
 			"source", "what"),
 		values:    counter("values_exceeded_total", "Events whose value of a dimension became (other): beyond the day's limit of different ones.", "source", "dimension"),
 		bodyBytes: histogram("body_bytes", "Size of authentic bodies.", prometheus.ExponentialBuckets(256, 4, 8), "source"),
@@ -61,7 +61,7 @@ func (m *metrics) kept(source string, r *provider.Result) {
 	for i := range r.Letters {
 		m.letters.WithLabelValues(source, r.Letters[i].Reason).Inc()
 	}
-	for what, n := range map[string]int{"clamped": r.Stats.Clamped, "ignored": r.Stats.Ignored, "withheld": r.Stats.Withheld} {
+	for what, n := range map[string]int{"clamped": r.Stats.Clamped, "ignored": r.Stats.Ignored, "withheld": r.Stats.Withheld, "misplaced": r.Stats.Misplaced} {
 		if n > 0 {
 			m.items.WithLabelValues(source, what).Add(float64(n))
 		}

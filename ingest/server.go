@@ -67,6 +67,8 @@ type source struct {
 	endpoint provider.Endpoint
 	input    provider.Input
 	exceeded exceeded
+	// misplaced is set once a list at an unknown place was warned of.
+	misplaced atomic.Bool
 }
 
 // New checks c and registers the metrics, which stay until Stop. It opens nothing.

@@ -60,7 +60,8 @@ type Item struct {
 	Raw []byte
 	// Pointer is the item's place in the body, as a JSON pointer if it is JSON.
 	// For an item of a list it is the place of the list's parent, and List and
-	// Index say which item of which list it is.
+	// Index say which item of which list it is; Index -1 is the list itself, where
+	// a single item stands in its place.
 	Pointer, List string
 	Index         int
 	// OwnID is the provider's own id of the event: the same in every retry, and
@@ -70,8 +71,11 @@ type Item struct {
 }
 
 func (it *Item) where() string {
-	if it.List == "" {
+	switch {
+	case it.List == "":
 		return it.Pointer
+	case it.Index < 0:
+		return it.Pointer + "/" + it.List
 	}
 	return fmt.Sprintf("%s/%s/%d", it.Pointer, it.List, it.Index)
 }
@@ -109,6 +113,10 @@ func (d *Decoder) Admit(where string) bool {
 
 // Ignore counts something that holds nothing bluetick keeps.
 func (d *Decoder) Ignore() { d.res.Stats.Ignored++ }
+
+// Misplace counts a list with a known name at a place where none is known: the
+// provider has moved it, and what it holds is not read.
+func (d *Decoder) Misplace() { d.res.Stats.Misplaced++ }
 
 // Letter keeps an item that cannot become an event, with one of the reasons.
 // detail must not quote the item.
@@ -172,12 +180,23 @@ func (d *Decoder) AccountOr(id string) string {
 func (d *Decoder) Meaning(text string) schemas.EventType { return d.in.Words.Meaning(text) }
 
 // Public is a text that may leave: cleaned, bounded, and withheld if it holds a
-// phone number or id of the item it came with. Where cleaning changed it both
+// phone number or an id of the item it came with. Where cleaning changed it both
 // forms are looked at: the first half of an id that was cut holds the number as
 // well.
 func (d *Decoder) Public(s string, limit int) string {
+	return d.unless(d.Person.secrets.in, s, limit)
+}
+
+// PublicName is Public for the name of a campaign or another dimension. People
+// write dates and prices into names, so one is withheld only if it holds
+// this item's own number or ids, or is nothing but a phone number.
+func (d *Decoder) PublicName(s string) string {
+	return d.unless(func(v string) bool { return d.Person.secrets.own(v) || wholePhone(v) }, s, MaxValue)
+}
+
+func (d *Decoder) unless(secret func(string) bool, s string, limit int) string {
 	c := Clean(s, limit)
-	if d.Person.secrets.in(c) || len(c) != len(s) && d.Person.secrets.in(s) {
+	if secret(c) || c != s && secret(s) {
 		d.res.Stats.Withheld++
 		return ""
 	}

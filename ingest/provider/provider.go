@@ -127,6 +127,9 @@ type Stats struct {
 	// button ids) left out because they held a phone number or an id of the
 	// person or message they came with.
 	Withheld int
+	// Misplaced is the number of lists with a known name at an unknown place,
+	// which were not read.
+	Misplaced int
 }
 
 // Reasons of dead letters: the closed list of Stage "ingest".
