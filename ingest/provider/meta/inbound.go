@@ -87,9 +87,11 @@ func (d *decoder) hear(v *fastjson.Value) said {
 		s.road, s.words[0] = schemas.RoadWord, provider.JSONText(v, kind, "caption")
 	case "audio", "voice", "sticker", "location", "contacts", "order", "ephemeral":
 		s.answers = true
-	case "unsupported":
-		// Something we are not shown; an edit of an earlier message is not new.
-		s.answers = provider.JSONText(v, kind, "type") != "edit"
+	case "unsupported", "unknown":
+		// Something we are not shown, in older versions under another name; an edit of
+		// an earlier message is not new.
+		code, _ := provider.JSONInteger(provider.JSONFirst(v.Get("errors")).Get("code"))
+		s.answers = provider.JSONText(v, kind, "type") != "edit" && (kind == "unsupported" || code == codeUnsupported)
 	case "button":
 		s.tap("button", provider.JSONText(v, kind, "payload"), provider.JSONText(v, kind, "text"))
 	case "interactive":
@@ -102,13 +104,25 @@ func (d *decoder) hear(v *fastjson.Value) said {
 		if what := provider.JSONText(v, kind, "type"); what != "" {
 			s.name = kind + "." + what
 		}
-		// The notice names the person's new identity beside the old one.
-		d.Person.AddNumber(provider.JSONText(v, kind, "wa_id"))
-		d.Person.AddScoped(provider.JSONText(v, kind, "user_id"))
+		d.renamed(v.Get(kind))
 	case "":
 		s.name = "message"
 	}
 	return s
+}
+
+// codeUnsupported is the error of a message that the API cannot show.
+const codeUnsupported = 131051
+
+// renamed adds all identities of a notice that a person's number or id changed: it
+// is the only link between the old and the new.
+func (d *decoder) renamed(v *fastjson.Value) {
+	for _, key := range [...]string{"wa_id", "new_wa_id"} {
+		d.Person.AddNumber(provider.JSONText(v, key))
+	}
+	for _, key := range [...]string{"user_id", "previous_user_id", "parent_user_id", "previous_parent_user_id"} {
+		d.Person.AddScoped(provider.JSONText(v, key))
+	}
 }
 
 // tap is a tap on something with an id and a label; labels and ids both can be
