@@ -244,3 +244,43 @@ func TestNoticeDetails(t *testing.T) {
 		})
 	}
 }
+
+// TestComing: whoever comes back by answering a message has answered it; whoever
+// leaves has not.
+func TestComing(t *testing.T) {
+	const quoting = `,"context":{"id":"wamid.SU5WRU5URUQtMDAwMQ=="}`
+	button := func(label, payload string) string {
+		return fmt.Sprintf(`"type":"button","button":{"text":%q,"payload":%q}`, label, payload)
+	}
+	text := func(body string) string { return fmt.Sprintf(`"type":"text","text":{"body":%q}`, body) }
+	for _, c := range []struct {
+		name, message string
+		want          []string
+	}{
+		{"button", button("Start", "TOUR") + quoting, []string{"clicked", "opted_in button"}},
+		{"button by its payload", button("Los geht's", "subscribe") + quoting, []string{"clicked", "opted_in button"}},
+		{"row of a list", `"type":"interactive","interactive":{"type":"list_reply","list_reply":{"id":"7","title":"Subscribe"}}` + quoting, []string{"clicked", "opted_in button"}},
+		{"button that names no message", button("Start", "TOUR"), []string{"opted_in button"}},
+		{"word that quotes", text("Start!") + quoting, []string{"replied", "opted_in word"}},
+		{"word alone", text("Start!"), []string{"opted_in word"}},
+		{"leaving by a button", button("Stop", "X") + quoting, []string{"opted_out button"}},
+		{"leaving by a word that quotes", text("stop") + quoting, []string{"opted_out word"}},
+		{"another button", button("Tell me more", "MORE") + quoting, []string{"clicked"}},
+		{"a sentence with the word", text("when do we start?") + quoting, []string{"replied"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := decode(t, []byte(inChange("messages", `{"messages":[{"id":"wamid.SU5WRU5URUQtMDAwMw==",`+noTime+`,`+c.message+`}]}`)))
+			if diff := cmp.Diff(c.want, summary(&r)); diff != "" {
+				t.Error(diff)
+			}
+			for _, e := range r.Events {
+				if e.InboundKey != r.Events[0].InboundKey || e.MessageKey != r.Events[0].MessageKey || e.InboundKey.IsZero() {
+					t.Errorf("keys of %+v", e)
+				}
+				if (e.Click != nil) != (e.Type == schemas.TypeClicked) || (e.Road != "") != (e.Type == schemas.TypeOptedOut || e.Type == schemas.TypeOptedIn) {
+					t.Errorf("parts of %+v", e)
+				}
+			}
+		})
+	}
+}

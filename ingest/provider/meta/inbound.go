@@ -43,35 +43,47 @@ func (d *decoder) message(it provider.Item) {
 	}
 	s := d.hear(it.JSON)
 	e.MessageKey = d.MessageKey(s.about)
-	e.Type = d.meaning(&s)
-	switch e.Type {
-	case schemas.TypeOptedOut, schemas.TypeOptedIn:
-		e.Road = s.road
-	case schemas.TypeClicked:
-		s.click.ID = d.Public(s.click.ID, provider.MaxValue)
-		e.Click = s.click
-	case schemas.TypeOther:
-		e.RawName = d.Public(s.name, provider.MaxName)
+	switch meaning := d.meaning(&s); meaning {
+	case schemas.TypeOptedOut:
+		// Leaving is no engagement: it is this and nothing else.
+		e.Type, e.Road = meaning, s.road
+	case schemas.TypeOptedIn:
+		if s.about != "" {
+			// Coming is engagement too: whoever taps "Start" does what the message asked
+			// for. Both facts carry the same inbound key.
+			d.Emit(it, d.engaged(e, &s))
+		}
+		e.Type, e.Road = meaning, s.road
+	default:
+		e = d.engaged(e, &s)
 	}
 	d.Emit(it, e)
 }
 
-// meaning is the one type a message counts as. Leaving is not engagement, so an
-// opt-out word outranks the answer or tap that carries it.
+// meaning is the opt-out or opt-in that one of the texts is, else 0.
 func (d *decoder) meaning(s *said) schemas.EventType {
 	for _, w := range s.words {
 		if m := d.Meaning(w); m != 0 {
 			return m
 		}
 	}
+	return 0
+}
+
+// engaged is e as what the person did besides leaving or coming: a tap that names
+// its message is a click, anything else sent an answer.
+func (d *decoder) engaged(e schemas.Event, s *said) schemas.Event {
 	switch {
 	case s.click != nil && s.about != "":
-		return schemas.TypeClicked
+		e.Type = schemas.TypeClicked
+		s.click.ID = d.Public(s.click.ID, provider.MaxValue)
+		e.Click = s.click
 	case s.answers:
-		return schemas.TypeReplied
+		e.Type = schemas.TypeReplied
 	default:
-		return schemas.TypeOther
+		e.Type, e.RawName = schemas.TypeOther, d.Public(s.name, provider.MaxName)
 	}
+	return e
 }
 
 // hear reads a message by its type.
