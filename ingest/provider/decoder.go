@@ -179,6 +179,10 @@ func (d *Decoder) AccountOr(id string) string {
 // makes, or 0.
 func (d *Decoder) Meaning(text string) schemas.EventType { return d.in.Words.Meaning(text) }
 
+// MayBeOptOut says whether a text is short and holds an opt-out word without being
+// one.
+func (d *Decoder) MayBeOptOut(text string) bool { return d.in.Words.MayBeOptOut(text) }
+
 // Public is a text that may leave: cleaned, bounded, and withheld if it holds a
 // phone number or an id of the item it came with. Where cleaning changed it both
 // forms are looked at: the first half of an id that was cut holds the number as

@@ -1,6 +1,8 @@
 package meta
 
 import (
+	"slices"
+
 	"github.com/valyala/fastjson"
 
 	"github.com/bluetick/bluetick/ingest/provider"
@@ -55,7 +57,9 @@ func (d *decoder) message(it provider.Item) {
 		}
 		e.Type, e.Road = meaning, s.road
 	default:
-		e = d.engaged(e, &s)
+		if e = d.engaged(e, &s); e.Type != schemas.TypeOther {
+			e.MayBeOptOut = slices.ContainsFunc(s.words[:], d.MayBeOptOut)
+		}
 	}
 	d.Emit(it, e)
 }
