@@ -51,6 +51,8 @@ func TestConfigMistakes(t *testing.T) {
 		{"body too small", func(c *Config) { c.MaxBodyBytes = 1 }, "max_body_bytes: 1 is outside 1024"},
 		{"body too large for Kafka", func(c *Config) { c.MaxBodyBytes = 5 << 20 }, "max_body_bytes"},
 		{"nobody at a time", func(c *Config) { c.MaxConcurrent = 0 }, "max_concurrent"},
+		{"no hurry", func(c *Config) { c.MinBodyRate = 0 }, "min_body_rate: 0, want at least 1"},
+		{"no room for a body", func(c *Config) { c.MaxBytesInFlight = 2*c.MaxBodyBytes - 1 }, "max_bytes_in_flight: 8388607, want at least 8388608"},
 		{"no header timeout", func(c *Config) { c.HeaderTimeout = 0 }, "header timeout"},
 		{"no read timeout", func(c *Config) { c.ReadTimeout = 0 }, "read timeout"},
 		{"no idle timeout", func(c *Config) { c.IdleTimeout = -1 }, "idle timeout"},

@@ -27,6 +27,10 @@ type Endpoint interface {
 	// URL is ours. It is asked before the body is read. A provider without one
 	// returns NoHandshake.
 	Handshake(r *Request) (Handshake, Reply)
+	// Claim looks for the signature before the body is read. VerdictOK means that
+	// there is one and the body is worth reading, and proves nothing: Verify does.
+	// Any other verdict ends the request, and its body is never read.
+	Claim(r *Request) Verdict
 	// Verify checks the request against every secret of the source, in a time
 	// that does not depend on which of them fits.
 	Verify(r *Request) Verdict
@@ -42,7 +46,7 @@ type Request struct {
 	// door.
 	URL    *url.URL
 	Header http.Header
-	// Body is the body as received, empty during a handshake. It is valid only
+	// Body is the body as received, empty for Handshake and Claim. It is valid only
 	// during the call.
 	Body []byte
 	// ReceivedAt is our clock when the body had been read.
