@@ -58,6 +58,10 @@ type Source struct {
 	VerifyToken string   `yaml:"verify_token"`
 	// Account, if not empty, replaces the provider's account id in all data.
 	Account string `yaml:"account"`
+	// Accounts, if any, are the provider's own ids of the accounts that may be named
+	// on this route. What names another becomes a dead letter: whoever holds the
+	// secret of one account cannot speak for others.
+	Accounts []string `yaml:"accounts"`
 	// CampaignPattern is a regular expression: callback data that is neither JSON
 	// nor k=v pairs is the campaign if it matches; see
 	// provider.CompileCampaignPattern.
@@ -191,6 +195,9 @@ func (s *Source) mistakes(known provider.Registry) []error {
 		}
 	} else if _, err := p.Open(s.settings()); err != nil {
 		errs = append(errs, err)
+	}
+	if slices.Contains(s.Accounts, "") {
+		bad("accounts: one is empty")
 	}
 	if _, err := regexp.Compile(s.CampaignPattern); err != nil {
 		bad("campaign_pattern: %w", err)

@@ -29,6 +29,8 @@
 //	    what can never be decoded is a dead letter and is answered with 200.
 //	G4: no phone number, provider id or text of a person is in a log line, a
 //	    metric, an error or an event.
+//	G5: a source with Accounts makes events of these alone; what names another
+//	    account is a dead letter, and the rest of the body counts.
 //
 // A crash at any step leaves a request without an answer; the provider sends
 // the body again. What had been written before is then written twice with equal

@@ -50,6 +50,7 @@ func TestConfigMistakes(t *testing.T) {
 		{"address", func(c *Config) { c.Listen = "nowhere" }, "host:port"},
 		{"body too small", func(c *Config) { c.MaxBodyBytes = 1 }, "max_body_bytes: 1 is outside 1024"},
 		{"body too large for Kafka", func(c *Config) { c.MaxBodyBytes = 5 << 20 }, "max_body_bytes"},
+		{"an empty account", func(c *Config) { c.Sources[0].Accounts = []string{"1", ""} }, "accounts: one is empty"},
 		{"nobody at a time", func(c *Config) { c.MaxConcurrent = 0 }, "max_concurrent"},
 		{"no hurry", func(c *Config) { c.MinBodyRate = 0 }, "min_body_rate: 0, want at least 1"},
 		{"no room for a body", func(c *Config) { c.MaxBytesInFlight = 2*c.MaxBodyBytes - 1 }, "max_bytes_in_flight: 8388607, want at least 8388608"},

@@ -126,7 +126,7 @@ func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOu
 	}
 	src := &source{name: c.Name, provider: c.Provider, endpoint: endpoint}
 	src.input = provider.Input{
-		Source: c.Name, Account: c.Account, CampaignPattern: pattern,
+		Source: c.Name, Account: c.Account, Accounts: c.Accounts, CampaignPattern: pattern,
 		MaxEventAge: c.MaxEventAge, Pepper: []byte(s.config.Pepper), Words: words,
 	}
 	src.exceeded = func(account string, d dimension, limit int, first bool) {

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/valyala/fastjson"
 
@@ -40,6 +41,10 @@ type Decoder struct {
 	receivedAt schemas.Instant
 	res        Result
 	items      int
+	// foreign is true while items are of an account that the source may not speak
+	// for; refused is where the last letter for that was written.
+	foreign bool
+	refused string
 	// full is set once MaxItems is reached.
 	full bool
 }
@@ -138,8 +143,16 @@ func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 }
 
 // Emit completes and keeps an event: identities, clamping, age, and last of all
-// its id.
+// its id. An event of an account that is not the source's is not kept, and its
+// item becomes one letter, however many events it makes.
 func (d *Decoder) Emit(it Item, e schemas.Event) {
+	if d.foreign {
+		if where := it.where(); d.refused != where {
+			d.refused = where
+			d.Letter(it, ReasonForeignAccount, "the source is pinned to other accounts")
+		}
+		return
+	}
 	e.Channel = d.Channel
 	e.Account, e.Sender = d.Account, d.Sender
 	e.ReceivedAt = d.receivedAt
@@ -163,8 +176,11 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 }
 
 // AccountOr is the account of an item: the one configured for the source, else
-// the provider's own id of it, cleaned; empty if neither names one.
+// the provider's own id of it, cleaned; empty if neither names one. From then on
+// items count as foreign unless the source may speak for the account with that
+// id.
 func (d *Decoder) AccountOr(id string) string {
+	d.foreign = len(d.in.Accounts) > 0 && !slices.Contains(d.in.Accounts, Clean(id, MaxValue))
 	if d.in.Account != "" {
 		return d.in.Account
 	}

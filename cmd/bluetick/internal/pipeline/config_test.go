@@ -70,7 +70,7 @@ log: {level: debug, format: json}
 start_timeout: 3s
 ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, min_body_rate: 7, max_bytes_in_flight: 8192, produce_timeout: 4s, keep_raw: true, values: {campaign: 1, template: 2, variant: 3, segment: 4, language: 5, tuples: 6}}
 sources:
-  - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
+  - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, accounts: ["1", "2"], campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
 kafka: {listen: "k:2", brokers: ["b:3"], accept_loss: true, partitions: 6, replication_factor: 7}
 clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, panes_ttl_days: 9, rates_ttl_days: 0, readers: {queries: 2, memory_bytes: 300000000, time: 9s}, reader_password: rp}
@@ -103,7 +103,7 @@ alerts:
 		t.Errorf("ingest %+v", in)
 	}
 	s := c.Sources[0]
-	if s.Name != "n" || s.Provider != "meta" || s.Secrets[0] != "s" || s.VerifyToken != "v" || s.Account != "acc" || s.CampaignPattern != "c.*" || s.MaxEventAge != 5*time.Hour {
+	if s.Name != "n" || s.Provider != "meta" || s.Secrets[0] != "s" || s.VerifyToken != "v" || s.Account != "acc" || !slices.Equal(s.Accounts, []string{"1", "2"}) || s.CampaignPattern != "c.*" || s.MaxEventAge != 5*time.Hour {
 		t.Errorf("source %+v", s)
 	}
 	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || !k.AcceptLoss || k.Partitions != 6 || k.ReplicationFactor != 7 {
