@@ -20,6 +20,8 @@ type metrics struct {
 	bodyBytes *prometheus.HistogramVec
 	acks      *prometheus.HistogramVec
 	inFlight  prometheus.Gauge
+	// bytesInFlight is set by room.
+	bytesInFlight prometheus.Gauge
 }
 
 // newMetrics registers the door's metrics in a scope that is closed with the Server.
@@ -43,7 +45,10 @@ func newMetrics(scope *meter.Scope) (*metrics, error) {
 		acks: histogram("ack_duration_seconds", "Time from a verified body to the acknowledgement of all its records.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "source"),
 		inFlight: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_requests", Help: "Webhooks being worked on.",
+			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_requests", Help: "Webhooks being worked on: read, authentic and not yet answered.",
+		})),
+		bytesInFlight: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_bytes", Help: "Memory that bodies hold which are being read or worked on.",
 		})),
 	}
 	return m, scope.Err()

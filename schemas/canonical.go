@@ -64,7 +64,7 @@ func appendCanonical(b []byte, e *Event) []byte {
 	b = appendText(b, 22, e.RawName)
 	b = appendText(b, 23, e.Road)
 	if e.MayBeOptOut {
-		b = appendField(b, 25, []byte{1})
+		b = appendField(b, 26, []byte{1})
 	}
 	return b
 }

@@ -25,13 +25,16 @@ type DeadLetter struct {
 	Where      string
 	ReceivedAt Instant
 	Item       []byte
+	// Digest is equal for equal items, under a secret of the stage that gave up;
+	// zero if it has none. Without one a few bytes are found again by trying all.
+	Digest Key
 }
 
 // EncodeDeadLetter returns the wire form of d.
 func EncodeDeadLetter(d *DeadLetter) []byte {
 	return marshal(&pb.DeadLetter{
 		Stage: text(d.Stage), Source: text(d.Source), Provider: text(d.Provider), Reason: text(d.Reason),
-		Detail: text(d.Detail), Where: text(d.Where), ReceivedAt: int64(d.ReceivedAt), Item: d.Item,
+		Detail: text(d.Detail), Where: text(d.Where), ReceivedAt: int64(d.ReceivedAt), Item: d.Item, Digest: bytesOf(d.Digest),
 	})
 }
 
@@ -44,5 +47,9 @@ func DecodeDeadLetter(b []byte) (DeadLetter, error) {
 	if m.Stage == "" || m.Reason == "" {
 		return DeadLetter{}, errors.New("decode dead letter: no stage or reason")
 	}
-	return DeadLetter{m.Stage, m.Source, m.Provider, m.Reason, m.Detail, m.Where, Instant(m.ReceivedAt), m.Item}, nil
+	digest, err := keyOf("digest", m.Digest, false)
+	if err != nil {
+		return DeadLetter{}, fmt.Errorf("decode dead letter: %w", err)
+	}
+	return DeadLetter{m.Stage, m.Source, m.Provider, m.Reason, m.Detail, m.Where, Instant(m.ReceivedAt), m.Item, digest}, nil
 }

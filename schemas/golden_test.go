@@ -70,7 +70,13 @@ func fullTransition() Transition {
 }
 
 func fullDeadLetter() DeadLetter {
-	return DeadLetter{"ingest", "main", "meta", "bad_timestamp", "timestamp is no number", "/entry/0", 1_790_000_000_000, []byte{1}}
+	return DeadLetter{"ingest", "main", "meta", "bad_timestamp", "timestamp is no number", "/entry/0", 1_790_000_000_000, []byte{1}, Key{}}
+}
+
+func digestedDeadLetter() DeadLetter {
+	d := fullDeadLetter()
+	d.Digest = Key{9, 8, 7}
+	return d
 }
 
 // vectors lists one value at least for every codec: one with every field set,
@@ -89,6 +95,7 @@ func vectors() []vector {
 		vectorOf("transition", fullTransition(), EncodeTransition, DecodeTransition),
 		vectorOf("transition with the least", Transition{Rule: "r", State: StateResolved, Series: Series{Account: "a", Grouping: GroupAccount}}, EncodeTransition, DecodeTransition),
 		vectorOf("dead letter", fullDeadLetter(), EncodeDeadLetter, DecodeDeadLetter),
+		vectorOf("dead letter with a digest", digestedDeadLetter(), EncodeDeadLetter, DecodeDeadLetter),
 		vectorOf("dead letter with the least", DeadLetter{Stage: "s", Reason: "r"}, EncodeDeadLetter, DecodeDeadLetter),
 	}
 }

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -106,7 +105,7 @@ func (b *Batch) Add(r Record) (rejected string) {
 			Where:      fmt.Sprintf("%s/%d/%d", r.Topic, r.Partition, r.Offset),
 			ReceivedAt: r.Timestamp,
 		},
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Size: len(r.Value), Digest: digest(r.Value),
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Size: len(r.Value),
 	})
 	return reason
 }
@@ -185,9 +184,9 @@ func (b *Batch) decode(r Record) error {
 	case [2]string{schemas.TopicDeadLetters, schemas.SchemaDeadLetter}:
 		return add(r, &b.deadLetters, func(v []byte) (clickhouse.DeadLetter, error) {
 			d, err := schemas.DecodeDeadLetter(v)
-			item := d.Item
+			size := len(d.Item)
 			d.Item = nil
-			return clickhouse.DeadLetter{Letter: d, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Size: len(item), Digest: digest(item)}, err
+			return clickhouse.DeadLetter{Letter: d, Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Size: size}, err
 		})
 	case [2]string{schemas.TopicPanes, schemas.SchemaProgress}, [2]string{schemas.TopicRates, schemas.SchemaProgress}:
 		return b.addProgress(r)
@@ -241,11 +240,6 @@ func (b *Batch) addProgress(r Record) error {
 	}
 	b.progress[key] = clickhouse.Progress{Progress: p, Output: r.Partition}
 	return nil
-}
-
-func digest(b []byte) schemas.Key {
-	sum := sha256.Sum256(b)
-	return schemas.Key(sum[:len(schemas.Key{})])
 }
 
 // Frozen is a batch that no longer changes.

@@ -145,6 +145,30 @@ func TestBatchRejects(t *testing.T) {
 	}
 }
 
+// TestNoUnkeyedDigest: a dead letter's row has the digest that the stage with the
+// pepper made, or none. The sink has no secret, and items are short enough to be
+// found by trying.
+func TestNoUnkeyedDigest(t *testing.T) {
+	door := schemas.DeadLetter{Stage: schemas.StageIngest, Reason: "bad_item", Item: []byte("447700900123"), Digest: key('d')}
+	fold := schemas.DeadLetter{Stage: schemas.StageMessage, Reason: schemas.ReasonDecode, Item: []byte("447700900123")}
+	for name, c := range map[string]struct {
+		topic, schema string
+		value         []byte
+		want          schemas.Key
+	}{
+		"of the door":     {schemas.TopicDeadLetters, schemas.SchemaDeadLetter, schemas.EncodeDeadLetter(&door), key('d')},
+		"of a fold":       {schemas.TopicDeadLetters, schemas.SchemaDeadLetter, schemas.EncodeDeadLetter(&fold), schemas.Key{}},
+		"the sink's own":  {schemas.TopicEvents, schemas.SchemaEvent, []byte("447700900123"), schemas.Key{}},
+		"of another form": {schemas.TopicEvents, "", []byte("447700900123"), schemas.Key{}},
+	} {
+		var b Batch
+		b.Add(Record{Topic: c.topic, Schema: c.schema, Value: c.value})
+		if d, ok := b.Take().Rows[0].(clickhouse.DeadLetters); !ok || d[0].Letter.Digest != c.want {
+			t.Errorf("%s: digest %v, want %v", name, d[0].Letter.Digest, c.want)
+		}
+	}
+}
+
 // FuzzBatch: whatever is in a record, it becomes rows or a dead letter.
 func FuzzBatch(f *testing.F) {
 	e := anEvent(1, schemas.TypeOptedOut)

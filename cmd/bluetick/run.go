@@ -15,9 +15,12 @@ type runCmd struct {
 // Help is shown below the flags.
 func (runCmd) Help() string {
 	return `Everything in one process: webhooks on 127.0.0.1:8080, SQL on 127.0.0.1:8123,
-metrics on 127.0.0.1:9095. One line starts it for Meta:
+metrics on 127.0.0.1:9095. For Meta, with the secrets in files of mode 600:
 
-  bluetick run --data ./data --meta-app-secret "$APP_SECRET" --meta-verify-token "$TOKEN"
+  bluetick run --data ./data --meta-app-secret file:app-secret --meta-verify-token file:verify-token
+
+or in BLUETICK_META_APP_SECRET and BLUETICK_META_VERIFY_TOKEN: what stands on a command
+line, every user of the machine sees with ps;
 
 and the webhook URL is https://<your host>/v1/webhooks/meta/main (put TLS in front).
 With --kafka-brokers and --clickhouse-dsn it uses those servers instead.`
@@ -45,7 +48,8 @@ func (ingestCmd) Help() string {
 it has not: the provider sends again. Keeps nothing in its data folder that cannot be
 lost, so run as many as you like behind a balancer, all with the same pepper.
 
-  bluetick ingest --kafka-brokers kafka:9092 --ingest-listen 0.0.0.0:8080`
+  openssl rand -hex 32 > pepper; chmod 600 pepper
+  bluetick ingest --kafka-brokers kafka:9092 --ingest-listen 0.0.0.0:8080 --pepper file:pepper`
 }
 
 // Run executes the command.
@@ -78,7 +82,7 @@ func (sinkCmd) Help() string {
 How far it is stands in ClickHouse itself: an empty database is filled from Kafka,
 and its data folder may be lost.
 
-  bluetick sink --kafka-brokers kafka:9092 --clickhouse-dsn clickhouse://user:password@clickhouse:9000`
+  bluetick sink --kafka-brokers kafka:9092 --clickhouse-dsn env:CLICKHOUSE_DSN`
 }
 
 // Run executes the command.
@@ -130,7 +134,7 @@ func (migrateCmd) Help() string {
 	return `Creates the database if it is missing. run and sink do the same when they start; this
 is for doing it beforehand, with a user who may. It may be repeated.
 
-  bluetick migrate --clickhouse-dsn clickhouse://user:password@clickhouse:9000/bluetick`
+  bluetick migrate --clickhouse-dsn env:CLICKHOUSE_DSN`
 }
 
 // Run executes the command.

@@ -22,7 +22,7 @@ func TestFlagsOverFileOverDefaults(t *testing.T) {
 	}
 	s := settings{
 		Config: file, IngestListen: "127.0.0.1:3333", MetaAppSecret: "s", MetaVerifyToken: "t",
-		Pepper: "p", StartTimeout: time.Second, Data: "elsewhere", KafkaListen: "127.0.0.1:4444", ChdbLib: "lib.so",
+		Pepper: "5d2ae8c1b07f4e96a3d80c17f6b94e2d", StartTimeout: time.Second, Data: "elsewhere", KafkaListen: "127.0.0.1:4444", ChdbLib: "lib.so",
 		LogLevel: "debug", LogFormat: "json", KafkaBrokers: []string{"k:9092"}, ClickhouseDSN: "clickhouse://h:9000",
 	}
 	c, err := s.load()
@@ -32,7 +32,7 @@ func TestFlagsOverFileOverDefaults(t *testing.T) {
 	if c.Ingest.Listen != "127.0.0.1:3333" || c.Metrics.Listen != "127.0.0.1:2222" || c.ClickHouse.Listen != "127.0.0.1:8123" {
 		t.Errorf("ingest %s, metrics %s, clickhouse %s", c.Ingest.Listen, c.Metrics.Listen, c.ClickHouse.Listen)
 	}
-	if c.Pepper != "p" || c.StartTimeout != time.Second || c.Data != "elsewhere" || c.Kafka.Listen != "127.0.0.1:4444" ||
+	if c.Pepper != s.Pepper || c.StartTimeout != time.Second || c.Data != "elsewhere" || c.Kafka.Listen != "127.0.0.1:4444" ||
 		c.ClickHouse.Library != "lib.so" || c.Log.Level != "debug" || c.Log.Format != "json" || c.Kafka.Embedded() || c.ClickHouse.Embedded() {
 		t.Errorf("a flag has no effect: %+v", c)
 	}

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/valyala/fastjson"
 
@@ -40,6 +41,10 @@ type Decoder struct {
 	receivedAt schemas.Instant
 	res        Result
 	items      int
+	// foreign is true while items are of an account that the source may not speak
+	// for; refused is where the last letter for that was written.
+	foreign bool
+	refused string
 	// full is set once MaxItems is reached.
 	full bool
 }
@@ -135,15 +140,27 @@ func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 		detail = fmt.Sprintf("%s (the first %d of %d bytes are kept)", detail, MaxLetterItem, len(kept))
 		kept = kept[:MaxLetterItem]
 	}
+	var digest schemas.Key
+	if len(kept) > 0 {
+		digest = keyed(d.Person.mac, []byte("letter"), kept)
+	}
 	d.res.Letters = append(d.res.Letters, schemas.DeadLetter{
 		Stage: schemas.StageIngest, Source: d.in.Source, Provider: d.dialect.Provider, Reason: reason, Detail: detail,
-		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...),
+		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...), Digest: digest,
 	})
 }
 
 // Emit completes and keeps an event: identities, clamping, age, and last of all
-// its id.
+// its id. An event of an account that is not the source's is not kept, and its
+// item becomes one letter, however many events it makes.
 func (d *Decoder) Emit(it Item, e schemas.Event) {
+	if d.foreign {
+		if where := it.where(); d.refused != where {
+			d.refused = where
+			d.Letter(it, ReasonForeignAccount, "the source is pinned to other accounts")
+		}
+		return
+	}
 	e.Channel = d.Channel
 	e.Account, e.Sender = d.Account, d.Sender
 	e.ReceivedAt = d.receivedAt
@@ -160,15 +177,18 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 	if it.OwnID == "" {
 		e.ID = schemas.EventID(&e)
 	} else {
-		// A digest, since a provider's id can hold a phone number.
-		e.ID = schemas.DigestKey(d.dialect.Provider, d.Account, it.OwnID)
+		// Keyed, since a provider's id can be a phone number and little else.
+		e.ID = keyed(d.Person.mac, []byte("event"), []byte(d.dialect.Provider), []byte(d.Account), []byte(it.OwnID))
 	}
 	d.res.Events = append(d.res.Events, e)
 }
 
 // AccountOr is the account of an item: the one configured for the source, else
-// the provider's own id of it, cleaned; empty if neither names one.
+// the provider's own id of it, cleaned; empty if neither names one. From then on
+// items count as foreign unless the source may speak for the account with that
+// id.
 func (d *Decoder) AccountOr(id string) string {
+	d.foreign = len(d.in.Accounts) > 0 && !slices.Contains(d.in.Accounts, Clean(id, MaxValue))
 	if d.in.Account != "" {
 		return d.in.Account
 	}

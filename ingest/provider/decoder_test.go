@@ -2,6 +2,8 @@ package provider
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"strings"
 	"testing"
 
@@ -163,5 +165,51 @@ func TestCheckSecrets(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestLetterDigest: equal items are equal, and without the pepper nobody finds
+// what they say by trying.
+func TestLetterDigest(t *testing.T) {
+	digest := func(pepper, item string) schemas.Key {
+		d := testDecoder(t)
+		in := *d.in
+		in.Pepper = []byte(pepper)
+		d = d.dialect.NewDecoder(&Request{ReceivedAt: testNow}, &in)
+		d.Person.AddNumber("447700900456") // whoever was named before changes nothing
+		d.Letter(Item{Raw: []byte(item)}, ReasonBadItem, "not an object")
+		return d.Result().Letters[0].Digest
+	}
+	const phone = "447700900123"
+	first := digest("one pepper", phone)
+	unkeyed := sha256.Sum256([]byte(phone))
+	for name, c := range map[string]struct {
+		other schemas.Key
+		same  bool
+	}{
+		"the same item":     {digest("one pepper", phone), true},
+		"another item":      {digest("one pepper", phone+" "), false},
+		"another pepper":    {digest("another pepper", phone), false},
+		"no key at all":     {schemas.Key(unkeyed[:16]), false},
+		"parts of no key":   {schemas.DigestKey("letter", phone), false},
+		"the person's key":  {keyed(hmac.New(sha256.New, []byte("one pepper")), []byte("phone"), []byte(phone)), false},
+		"nothing to digest": {digest("one pepper", ""), false},
+	} {
+		if (c.other == first) != c.same {
+			t.Errorf("%s: %s beside %s", name, c.other, first)
+		}
+	}
+	if got := digest("one pepper", ""); !got.IsZero() {
+		t.Errorf("no item has the digest %s", got)
+	}
+}
+
+// TestOwnIDIsKeyed: a provider's id of an event can be a phone number and a date.
+func TestOwnIDIsKeyed(t *testing.T) {
+	d := testDecoder(t)
+	d.Account = "7"
+	d.Emit(Item{OwnID: "447700900123"}, schemas.Event{Type: schemas.TypeRead, OccurredAt: testNow})
+	if got := d.Result().Events[0].ID; got == schemas.DigestKey("test", "7", "447700900123") {
+		t.Errorf("the id %s can be found without the pepper", got)
 	}
 }

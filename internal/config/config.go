@@ -1,7 +1,7 @@
-// Package config reads a configuration: a YAML file over the defaults, then the
-// secrets that the file only names. It knows no setting. What can be set, and
-// what is a mistake, is defined by the owner of each part; the process puts the
-// parts together (cmd/bluetick/internal/pipeline).
+// Package config reads a configuration: a YAML file over the defaults. It knows
+// no setting. What can be set, and what is a mistake, stands beside the owner of
+// each part; the process puts the parts together (cmd/bluetick/internal/pipeline)
+// and reads the secrets that the file only names (internal/secret).
 package config
 
 import (
@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -31,46 +30,6 @@ func Load(path string, into any) error {
 		return fmt.Errorf("read config %s: %w", path, err)
 	}
 	return nil
-}
-
-// Secrets replaces settings of the form "env:NAME" and "file:PATH" by the secrets
-// they refer to, and remembers those it could not find.
-type Secrets struct {
-	env  func(string) string
-	errs []error
-}
-
-// NewSecrets takes environment variables from env.
-func NewSecrets(env func(string) string) *Secrets { return &Secrets{env: env} }
-
-// Resolve replaces value; an error calls the setting by the name in what.
-func (s *Secrets) Resolve(what string, value *string) {
-	v, err := s.secret(*value)
-	if err != nil {
-		s.errs = append(s.errs, fmt.Errorf("%s: %w", what, err))
-		return
-	}
-	*value = v
-}
-
-// Err names every secret that is missing.
-func (s *Secrets) Err() error { return errors.Join(s.errs...) }
-
-func (s *Secrets) secret(value string) (string, error) {
-	if name, ok := strings.CutPrefix(value, "env:"); ok {
-		if v := s.env(name); v != "" {
-			return v, nil
-		}
-		return "", fmt.Errorf("environment variable %s is empty", name)
-	}
-	if path, ok := strings.CutPrefix(value, "file:"); ok {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return "", err
-		}
-		return strings.TrimSpace(string(b)), nil
-	}
-	return value, nil
 }
 
 // Under puts the section in front of every mistake in err, which names only the

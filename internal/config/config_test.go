@@ -72,38 +72,6 @@ func TestLoadWithoutAFile(t *testing.T) {
 	}
 }
 
-func TestSecrets(t *testing.T) {
-	file := write(t, "from a file\n")
-	for in, want := range map[string]string{
-		"plain": "plain", "": "", "env:APP_SECRET": "s3cret", "file:" + file: "from a file",
-	} {
-		s := NewSecrets(func(name string) string { return map[string]string{"APP_SECRET": "s3cret"}[name] })
-		got := in
-		if s.Resolve("it", &got); got != want || s.Err() != nil {
-			t.Errorf("%q became %q, want %q; %v", in, got, want, s.Err())
-		}
-	}
-}
-
-func TestMissingSecretsAreAllNamed(t *testing.T) {
-	s := NewSecrets(func(string) string { return "" })
-	one, two := "env:NOPE", "file:/does/not/exist"
-	s.Resolve("sources main: secrets", &one)
-	s.Resolve("pepper", &two)
-	err := s.Err()
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, want := range []string{"sources main: secrets: environment variable NOPE is empty", "pepper: ", "/does/not/exist"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("no %q in %v", want, err)
-		}
-	}
-	if one != "env:NOPE" {
-		t.Errorf("a secret that is missing became %q", one)
-	}
-}
-
 func TestUnder(t *testing.T) {
 	if err := Under("ingest", nil); err != nil {
 		t.Errorf("no mistake: %v", err)

@@ -374,7 +374,7 @@ type Event struct {
 	RawName         string                 `protobuf:"bytes,22,opt,name=raw_name,json=rawName,proto3" json:"raw_name,omitempty"`
 	Road            string                 `protobuf:"bytes,23,opt,name=road,proto3" json:"road,omitempty"`
 	SourceRevision  uint32                 `protobuf:"varint,24,opt,name=source_revision,json=sourceRevision,proto3" json:"source_revision,omitempty"`
-	MayBeOptOut     bool                   `protobuf:"varint,25,opt,name=may_be_opt_out,json=mayBeOptOut,proto3" json:"may_be_opt_out,omitempty"`
+	MayBeOptOut     bool                   `protobuf:"varint,26,opt,name=may_be_opt_out,json=mayBeOptOut,proto3" json:"may_be_opt_out,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1451,6 +1451,7 @@ type DeadLetter struct {
 	Where         string                 `protobuf:"bytes,6,opt,name=where,proto3" json:"where,omitempty"`
 	ReceivedAt    int64                  `protobuf:"varint,7,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"` // ms since the epoch
 	Item          []byte                 `protobuf:"bytes,8,opt,name=item,proto3" json:"item,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"` // 16 bytes, or none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1541,6 +1542,13 @@ func (x *DeadLetter) GetItem() []byte {
 	return nil
 }
 
+func (x *DeadLetter) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 var File_bluetick_proto protoreflect.FileDescriptor
 
 const file_bluetick_proto_rawDesc = "" +
@@ -1590,7 +1598,7 @@ const file_bluetick_proto_rawDesc = "" +
 	"\braw_name\x18\x16 \x01(\tR\arawName\x12\x12\n" +
 	"\x04road\x18\x17 \x01(\tR\x04road\x12'\n" +
 	"\x0fsource_revision\x18\x18 \x01(\rR\x0esourceRevision\x12#\n" +
-	"\x0emay_be_opt_out\x18\x19 \x01(\bR\vmayBeOptOut\x1a8\n" +
+	"\x0emay_be_opt_out\x18\x1a \x01(\bR\vmayBeOptOut\x1a8\n" +
 	"\n" +
 	"ExtraEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1695,7 +1703,7 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x03sql\x18\x12 \x01(\tR\x03sql\x12\x1a\n" +
 	"\bnotified\x18\x13 \x01(\bR\bnotified\x12\x18\n" +
 	"\aversion\x18\x14 \x01(\x03R\aversion\x12\x17\n" +
-	"\ad_clock\x18\x15 \x01(\x03R\x06dClock\"\xd1\x01\n" +
+	"\ad_clock\x18\x15 \x01(\x03R\x06dClock\"\xe9\x01\n" +
 	"\n" +
 	"DeadLetter\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
@@ -1706,7 +1714,8 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x05where\x18\x06 \x01(\tR\x05where\x12\x1f\n" +
 	"\vreceived_at\x18\a \x01(\x03R\n" +
 	"receivedAt\x12\x12\n" +
-	"\x04item\x18\b \x01(\fR\x04item*\xc8\x02\n" +
+	"\x04item\x18\b \x01(\fR\x04item\x12\x16\n" +
+	"\x06digest\x18\t \x01(\fR\x06digest*\xc8\x02\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10EVENT_TYPE_OTHER\x10\x01\x12\x19\n" +

@@ -11,6 +11,7 @@ import (
 
 	embedded "github.com/bluetick/bluetick/internal/embedded/clickhouse"
 	"github.com/bluetick/bluetick/internal/embedded/clickhouse/chtest"
+	"github.com/bluetick/bluetick/schemas"
 )
 
 func testNow() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
@@ -79,6 +80,28 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestOldDigestsAreCleared: rows of builds that hashed without a key lose what
+// they said, not only new rows.
+func TestOldDigestsAreCleared(t *testing.T) {
+	conn := migrated(t, chtest.Open(t))
+	old := DeadLetters{{Letter: schemas.DeadLetter{Stage: "ingest", Source: "a", Reason: "r", Digest: schemas.Key{1}}, Size: 5}}
+	if err := NewClient(conn).Insert(t.Context(), old, ""); err != nil {
+		t.Fatal(err)
+	}
+	all, err := Migrations(TTL{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all[7].Statements {
+		if err := conn.Exec(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := chtest.Value[uint64](t, conn, "SELECT count() FROM dead_letters WHERE digest = toFixedString('', 16) AND size = 5 AND stage = 'ingest'"); n != 1 {
+		t.Errorf("%d rows without a digest, want the one", n)
+	}
 }
 
 func TestAgree(t *testing.T) {

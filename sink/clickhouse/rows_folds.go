@@ -132,9 +132,8 @@ type DeadLetter struct {
 	Topic     string
 	Partition int32
 	Offset    int64
-	// Size of the item in bytes, and its digest.
-	Size   int
-	Digest schemas.Key
+	// Size of the item in bytes.
+	Size int
 }
 
 // DeadLetters are rows of the table dead_letters.
@@ -160,7 +159,7 @@ func (r DeadLetters) columns() []column {
 		col("place", r, func(d *row) string { return d.Letter.Where }),
 		col("received_at", r, func(d *row) int64 { return int64(d.Letter.ReceivedAt) }),
 		col("size", r, func(d *row) uint64 { return uint64(d.Size) }),
-		col("digest", r, func(d *row) []byte { return d.Digest[:] }),
+		col("digest", r, func(d *row) []byte { return d.Letter.Digest[:] }),
 	}
 }
 

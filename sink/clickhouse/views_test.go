@@ -128,8 +128,8 @@ func testOptOuts(t *testing.T, conn driver.Conn) {
 
 func testLetters(t *testing.T, conn driver.Conn) {
 	letter := DeadLetter{
-		Letter: schemas.DeadLetter{Stage: "ingest", Source: "meta", Provider: "meta", Reason: "decode", Where: "/entry/0", ReceivedAt: schemas.InstantOf(sentAt())},
-		Topic:  schemas.TopicDeadLetters, Partition: 1, Offset: 7, Size: 5, Digest: schemas.Key{9},
+		Letter: schemas.DeadLetter{Stage: "ingest", Source: "meta", Provider: "meta", Reason: "decode", Where: "/entry/0", ReceivedAt: schemas.InstantOf(sentAt()), Digest: schemas.Key{9}},
+		Topic:  schemas.TopicDeadLetters, Partition: 1, Offset: 7, Size: 5,
 	}
 	insert(t, conn, DeadLetters{letter}, DeadLetters{letter})
 	if got, want := show(t, conn, "stage source reason place size topic partition offset", "dead_letters FINAL"), "ingest meta decode /entry/0 5 bluetick.dead-letters 1 7"; got != want {

@@ -11,6 +11,8 @@ import (
 	"github.com/bluetick/bluetick/internal/browserguard"
 	"github.com/bluetick/bluetick/internal/config"
 	"github.com/bluetick/bluetick/internal/obs"
+	"github.com/bluetick/bluetick/internal/pepper"
+	"github.com/bluetick/bluetick/internal/secret"
 	"github.com/bluetick/bluetick/sink"
 )
 
@@ -37,6 +39,8 @@ type Config struct {
 	// HTTP is which names and web pages the ports for SQL and metrics answer to.
 	HTTP   browserguard.Config `yaml:"http"`
 	Alerts alert.Settings      `yaml:"alerts"`
+	// Warnings are told at the start: settings that work, and should be otherwise.
+	Warnings []string `yaml:"-"`
 }
 
 // Default is the single-machine product on its usual ports.
@@ -60,6 +64,9 @@ func Load(path string) (Config, error) {
 	if err := config.Load(path, &c); err != nil {
 		return Config{}, err
 	}
+	if err := c.warnOfFile(path); err != nil {
+		return Config{}, err
+	}
 	return c, nil
 }
 
@@ -67,7 +74,10 @@ func Load(path string) (Config, error) {
 // out and reports every mistake at once. New expects a Config that went through
 // it.
 func (c *Config) Finish(env func(string) string) error {
-	if err := c.resolve(env); err != nil {
+	for i := range c.Sources {
+		c.Sources[i].SetDefaults()
+	}
+	if err := c.resolve(secret.OS(env)); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
 	if err := c.validate(); err != nil {
@@ -86,32 +96,14 @@ func (c *Config) ForAsking() {
 	}
 }
 
-// resolve replaces every "env:NAME" and "file:PATH" by its secret.
-func (c *Config) resolve(env func(string) string) error {
-	secrets := config.NewSecrets(env)
-	secrets.Resolve("pepper", &c.Pepper)
-	secrets.Resolve("clickhouse.dsn", &c.ClickHouse.DSN)
-	secrets.Resolve("clickhouse.reader_password", &c.ClickHouse.ReaderPassword)
-	for i := range c.Sources {
-		s := &c.Sources[i]
-		s.SetDefaults()
-		secrets.Resolve("sources "+s.Name+": verify_token", &s.VerifyToken)
-		for j := range s.Secrets {
-			secrets.Resolve("sources "+s.Name+": secrets", &s.Secrets[j])
-		}
-	}
-	for i := range c.Alerts.Webhooks {
-		w := &c.Alerts.Webhooks[i]
-		secrets.Resolve("alerts.webhooks "+w.Name+": secret", &w.Secret)
-	}
-	return secrets.Err()
-}
-
 // validate asks every owner of a section.
 func (c *Config) validate() error {
 	var errs []error
 	if c.Data == "" {
 		errs = append(errs, errors.New("data: no folder given"))
+	}
+	if c.Pepper != "" {
+		errs = append(errs, pepper.Check(c.Pepper))
 	}
 	if c.StartTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("start_timeout: %s, want more than 0", c.StartTimeout))

@@ -215,7 +215,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		"metrics port in use": {t.Context(), func(c *Config) { c.Metrics.Listen = taken.Addr().String() }, untilRates(), "--metrics-listen"},
 		"kafka port in use":   {t.Context(), func(c *Config) { c.Kafka.Listen = taken.Addr().String() }, untilRates(), taken.Addr().String()},
 		"webhook port in use": {t.Context(), func(c *Config) { c.Ingest.Listen = taken.Addr().String() }, untilRates(), taken.Addr().String()},
-		"a short pepper":      {t.Context(), func(c *Config) { c.Pepper = "salt" }, untilRates(), "ingest: pepper: 4 bytes, want at least 16"},
+		"a short pepper":      {t.Context(), func(c *Config) { c.Pepper = "salt" }, untilRates(), "ingest: pepper: too weak: 4 characters"},
 		"a budget":            {t.Context(), func(c *Config) { c.Alerts.FalseAlarms = "few" }, untilRates(), "alerts.false_alarms: "},
 		"stopped": {ended, func(*Config) {}, Role{nil, func(*Process) []step {
 			return []step{func(context.Context) error { return nil }, func(context.Context) error { return errors.New("the next step was taken") }}

@@ -108,7 +108,7 @@ func needsServers(cfg *Config) error {
 func needsKafkaAndPepper(cfg *Config) error {
 	var err error
 	if cfg.Pepper == "" {
-		err = errors.New("ingest alone needs a pepper, the same for every ingester: give --pepper, BLUETICK_PEPPER or pepper in the file of --config (make one: openssl rand -hex 32; that of a data folder is in its pepper.secret)")
+		err = errors.New("ingest alone needs a pepper, the same for every ingester: give --pepper env:NAME or --pepper file:PATH, BLUETICK_PEPPER or pepper in the file of --config (make one: openssl rand -hex 32; that of a data folder is in its pepper.secret)")
 	}
 	return errors.Join(needsKafka(cfg), err)
 }
@@ -147,11 +147,15 @@ func Migrate(ctx context.Context, cfg *Config) ([]string, error) {
 	return migrate(ctx, cfg, log, opts, Wall())
 }
 
-// Logger writes to standard error: standard output is for answers.
+// Logger writes to standard error, since standard output is for answers, and
+// begins with what is to be said of the configuration.
 func (c *Config) Logger() (*slog.Logger, error) {
 	log, err := obs.NewLogger(os.Stderr, c.Log)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	for _, w := range c.Warnings {
+		log.Warn("a setting should be otherwise", "setting", w)
 	}
 	return log, nil
 }

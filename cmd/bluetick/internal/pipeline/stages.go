@@ -124,7 +124,7 @@ func (p *Process) startIngest(context.Context) error {
 		}
 	})
 	if len(cfg.Sources) == 0 {
-		p.log.Warn("no source is configured, so every webhook gets 404: give --meta-app-secret and --meta-verify-token for a source at /v1/webhooks/meta/main, or sources in the file of --config")
+		p.log.Warn("no source is configured, so every webhook gets 404: give BLUETICK_META_APP_SECRET and BLUETICK_META_VERIFY_TOKEN for a source at /v1/webhooks/meta/main, or sources in the file of --config")
 	}
 	for _, s := range cfg.Sources {
 		p.log.Info("source", slog.String("path", "/v1/webhooks/"+s.Provider+"/"+s.Name), slog.Int("secrets", len(s.Secrets)))
