@@ -27,13 +27,17 @@ func CompileCampaignPattern(expr string) (*regexp.Regexp, error) {
 	if expr == "" {
 		return nil, nil
 	}
+	// On its own first, so that the error quotes what the operator wrote.
+	if _, err := regexp.Compile(expr); err != nil {
+		return nil, err
+	}
 	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
 	if err != nil {
-		return nil, fmt.Errorf("campaign pattern: %w", err)
+		return nil, err
 	}
 	for _, name := range re.SubexpNames() {
 		if name != "" && dimensionField(&schemas.Dimensions{}, name) == nil {
-			return nil, fmt.Errorf("campaign pattern: no dimension is named like the group %q: want campaign, template, variant, segment or language", name)
+			return nil, fmt.Errorf("no dimension is named like the group %q: want campaign, template, variant, segment or language", name)
 		}
 	}
 	return re, nil
