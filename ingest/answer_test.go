@@ -67,6 +67,7 @@ func TestChunkedTooLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header = signature(testSecret, nil)
 	resp, err := d.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +190,8 @@ func TestSlowBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /v1/webhooks/meta/main HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+	header := "POST /v1/webhooks/meta/main HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nX-Hub-Signature-256: " + signature(testSecret, nil).Get("X-Hub-Signature-256")
+	if _, err := io.WriteString(conn, header+"\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(conn)

@@ -26,8 +26,14 @@ type Config struct {
 	HeaderTimeout time.Duration `yaml:"-"`
 	ReadTimeout   time.Duration `yaml:"-"`
 	IdleTimeout   time.Duration `yaml:"-"`
-	// MaxConcurrent is how many requests are worked on at once; more get 503. It
-	// bounds memory: at worst, each of them holds MaxBodyBytes.
+	// MinBodyRate is how many bytes a second a body must come at, on average, if it
+	// takes longer than bodyGrace; ReadTimeout ends it all the same.
+	MinBodyRate int64 `yaml:"min_body_rate"`
+	// MaxBytesInFlight bounds what all bodies hold that are being read or worked on.
+	// Above it, who has been sending the longest gets 503.
+	MaxBytesInFlight int64 `yaml:"max_bytes_in_flight"`
+	// MaxConcurrent is how many bodies are worked on at once, each from its last byte
+	// to Kafka's acknowledgement; more get 503. It bounds what decoding takes.
 	MaxConcurrent int `yaml:"max_concurrent"`
 	// ProduceTimeout is how long Kafka may take to acknowledge a body before 503.
 	ProduceTimeout time.Duration `yaml:"produce_timeout"`
@@ -52,13 +58,34 @@ type Source struct {
 	VerifyToken string   `yaml:"verify_token"`
 	// Account, if not empty, replaces the provider's account id in all data.
 	Account string `yaml:"account"`
+	// Accounts, if any, are the provider's own ids of the accounts that may be named
+	// on this route. What names another becomes a dead letter: whoever holds the
+	// secret of one account cannot speak for others.
+	Accounts []string `yaml:"accounts"`
 	// CampaignPattern is a regular expression: callback data that is neither JSON
-	// nor k=v pairs is the campaign if it matches; see
-	// provider.CompileCampaignPattern.
+	// nor k=v pairs is the campaign if it matches, or its groups named like
+	// dimensions are what they say; see provider.CompileCampaignPattern.
 	CampaignPattern string `yaml:"campaign_pattern"`
 	// MaxEventAge is how old an event may be when it arrives; older ones become
 	// dead letters.
 	MaxEventAge time.Duration `yaml:"max_event_age"`
+	// OptOut and OptIn change the words by which people leave and come back; see
+	// Words.
+	OptOut schemas.WordChange `yaml:"opt_out"`
+	OptIn  schemas.WordChange `yaml:"opt_in"`
+}
+
+// Words are the words in force for the source: the defaults after its own
+// changes.
+func (s *Source) Words() (*schemas.OptOutWords, error) {
+	words, err := schemas.DefaultOptOutWords()
+	if err != nil {
+		return nil, err
+	}
+	if words, err = words.With(s.OptOut, s.OptIn); err != nil {
+		return nil, fmt.Errorf("opt_out, opt_in: %w", err)
+	}
+	return words, nil
 }
 
 // SetDefaults fills in what the operator left out.
@@ -84,13 +111,17 @@ const (
 // Default is a door on the usual port, without sources.
 func Default() Config {
 	return Config{
-		Listen:         "127.0.0.1:8080",
-		MaxBodyBytes:   4 << 20,
-		HeaderTimeout:  5 * time.Second,
-		ReadTimeout:    15 * time.Second,
-		IdleTimeout:    2 * time.Minute,
-		MaxConcurrent:  256,
-		ProduceTimeout: 5 * time.Second,
+		Listen:        "127.0.0.1:8080",
+		MaxBodyBytes:  4 << 20,
+		HeaderTimeout: 5 * time.Second,
+		ReadTimeout:   15 * time.Second,
+		IdleTimeout:   2 * time.Minute,
+		// Half a megabit a second; providers send at many times that.
+		MinBodyRate: 64 << 10,
+		// 32 of the largest bodies, or 8,192 small ones.
+		MaxBytesInFlight: 128 << 20,
+		MaxConcurrent:    256,
+		ProduceTimeout:   5 * time.Second,
 		Values: ValueLimits{
 			Campaign: 10_000, Template: 5_000, Variant: 1_000, Segment: 10_000, Language: 500,
 			// Some 400 bytes each in the folds, for as long as a pane is kept.
@@ -109,6 +140,12 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxBodyBytes < minMaxBodyBytes || c.MaxBodyBytes > maxMaxBodyBytes {
 		bad("max_body_bytes: %d is outside %d to %d: Kafka takes no larger record", c.MaxBodyBytes, minMaxBodyBytes, maxMaxBodyBytes)
+	}
+	if c.MinBodyRate < 1 {
+		bad("min_body_rate: %d, want at least 1 byte a second", c.MinBodyRate)
+	}
+	if c.MaxBytesInFlight < 2*c.MaxBodyBytes {
+		bad("max_bytes_in_flight: %d, want at least %d: a body of max_body_bytes takes twice that while it grows", c.MaxBytesInFlight, 2*c.MaxBodyBytes)
 	}
 	if c.MaxConcurrent < 1 {
 		bad("max_concurrent: %d, want at least 1", c.MaxConcurrent)
@@ -176,8 +213,14 @@ func (s *Source) mistakes(known provider.Registry) []error {
 	} else if _, err := p.Open(s.settings()); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := regexp.Compile(s.CampaignPattern); err != nil {
+	if slices.Contains(s.Accounts, "") {
+		bad("accounts: one is empty")
+	}
+	if _, err := provider.CompileCampaignPattern(s.CampaignPattern); err != nil {
 		bad("campaign_pattern: %w", err)
+	}
+	if _, err := s.Words(); err != nil {
+		errs = append(errs, err)
 	}
 	if s.MaxEventAge <= 0 || s.MaxEventAge > DefaultMaxEventAge {
 		bad("max_event_age: %s, want up to %.0fh: what is older could meet a message that is already forgotten", s.MaxEventAge, DefaultMaxEventAge.Hours())

@@ -8,11 +8,17 @@
 //
 //	source     known, and the method is one its provider takes    404 405
 //	handshake  if it is one, the provider's answer ends it here    200 400 403
-//	limits     free slot, encoding, size, time                     400 408 413 415 503
+//	claim      a signature is there; whose it is, is not known yet  401
+//	read       encoding, size, rate, room in memory                400 408 413 415 503
 //	verify     signature over the request as received              401
+//	slot       one of MaxConcurrent                                503
 //	decode     events and dead letters                             never fails
 //	produce    all of them, and the raw body if wanted             503
 //	reply      200, or what the provider wants to be answered
+//
+// A stranger can hold a connection and, while room is plenty, the bytes it has
+// sent. It holds no slot, it is cut off when it is slow, and where memory runs
+// out the oldest sender makes room (room.go), which a provider never is.
 //
 // Invariants
 //
@@ -23,6 +29,8 @@
 //	    what can never be decoded is a dead letter and is answered with 200.
 //	G4: no phone number, provider id or text of a person is in a log line, a
 //	    metric, an error or an event.
+//	G5: a source with Accounts makes events of these alone; what names another
+//	    account is a dead letter, and the rest of the body counts.
 //
 // A crash at any step leaves a request without an answer; the provider sends
 // the body again. What had been written before is then written twice with equal

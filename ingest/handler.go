@@ -3,9 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,32 +15,26 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-const (
-	// schemaRaw names a body as received.
-	schemaRaw = "Raw/1"
-	// maxPooledBody bounds the read buffers kept for the next request.
-	maxPooledBody = 256 << 10
-	// firstRead is how much room a body gets before it has sent a byte.
-	firstRead = 16 << 10
-)
+// schemaRaw names a body as received.
+const schemaRaw = "Raw/1"
 
 // Handler answers all routes. It is what Start serves.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v1/webhooks/{provider}/{source}", s.webhook)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, "", UnknownPath) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.answer(w, "", unreadBody(w, r, UnknownPath)) })
 	return mux
 }
 
 func (s *Server) webhook(w http.ResponseWriter, r *http.Request) {
 	src := s.sources[r.PathValue("provider")+"/"+r.PathValue("source")]
 	if src == nil {
-		s.answer(w, "", UnknownSource)
+		s.answer(w, "", unreadBody(w, r, UnknownSource))
 		return
 	}
 	if methods := src.endpoint.Methods(); !slices.Contains(methods, r.Method) {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		s.answer(w, src.name, MethodNotAllowed)
+		s.answer(w, src.name, unreadBody(w, r, MethodNotAllowed))
 		return
 	}
 	req := s.request(r)
@@ -98,11 +90,26 @@ func (s *Server) answerWith(w http.ResponseWriter, source string, reason Reason,
 }
 
 // accept takes one body from its first byte to Kafka's acknowledgement, and
-// completes req with it. It holds a slot all the while: bodies being read are
-// what memory goes to. A client that sends slowly loses its slot with
-// ReadTimeout. The provider's reply is for what was accepted, never for a
-// refusal.
+// completes req with it. While it is being read it holds the bytes that are
+// there and nothing else, so that who sends slowly is in nobody's way; a slot is
+// for what is whole and authentic. The provider's reply is for what was
+// accepted, never for a refusal.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req *provider.Request) (Reason, provider.Reply) {
+	if reason := refusal(src.endpoint.Claim(req)); reason != Accepted {
+		return unreadBody(w, r, reason), provider.Reply{}
+	}
+	g := s.room.enter(s.config.MinBodyRate, cutter(w))
+	defer g.leave()
+	body, done, reason := s.read(w, r, g)
+	defer done()
+	if reason != Accepted {
+		return unreadBody(w, r, reason), provider.Reply{}
+	}
+	now := s.now()
+	req.Body, req.ReceivedAt = body, schemas.InstantOf(now)
+	if reason := refusal(src.endpoint.Verify(req)); reason != Accepted {
+		return reason, provider.Reply{}
+	}
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
@@ -111,32 +118,14 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-
-	buf, ok := s.bodies.Get().(*bytes.Buffer)
-	if !ok {
-		buf = bytes.NewBuffer(make([]byte, 0, firstRead))
-	}
-	defer func() {
-		if buf.Cap() <= maxPooledBody {
-			buf.Reset()
-			s.bodies.Put(buf)
-		}
-	}()
-	if reason := s.read(w, r, buf); reason != Accepted {
-		return reason, provider.Reply{}
-	}
-	now := s.now()
-	req.Body, req.ReceivedAt = buf.Bytes(), schemas.InstantOf(now)
-	switch src.endpoint.Verify(req) {
-	case provider.VerdictOK:
-	case provider.VerdictMissing:
-		return SignatureMissing, provider.Reply{}
-	default:
-		return SignatureWrong, provider.Reply{}
-	}
 	s.metrics.bodyBytes.WithLabelValues(src.name).Observe(float64(len(req.Body)))
 
 	result := src.endpoint.Decode(req, &src.input)
+	if result.Stats.Misplaced > 0 && !src.misplaced.Swap(true) {
+		s.log.Warn("a list that we know stood where we do not expect it, and was not read; said once per source",
+			"source", src.name, "metric", `bluetick_ingest_items_total{what="misplaced"}`,
+			"remedy", "the provider may have changed its webhooks: look for a newer bluetick")
+	}
 	s.values.cap(req.ReceivedAt, result.Events, src.exceeded)
 	records := recordsOf(&result, now, src.name)
 	if s.config.KeepRaw {
@@ -152,27 +141,25 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	return Accepted, result.Reply
 }
 
-// read fills buf with the body, or returns why not.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) Reason {
-	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return EncodingUnknown
-	}
-	if r.ContentLength > s.config.MaxBodyBytes {
-		return BodyTooLarge
-	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, s.config.MaxBodyBytes))
-	var tooLarge *http.MaxBytesError
-	var timeout net.Error
-	switch {
-	case err == nil:
+// refusal is the reason that a verdict gives; Accepted if it refuses nothing.
+func refusal(v provider.Verdict) Reason {
+	switch v {
+	case provider.VerdictOK:
 		return Accepted
-	case errors.As(err, &tooLarge):
-		return BodyTooLarge
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return BodyTimeout
+	case provider.VerdictMissing:
+		return SignatureMissing
 	default:
-		return BodyUnreadable
+		return SignatureWrong
 	}
+}
+
+// unreadBody announces that the connection is closed after the answer, if a body
+// is left on it: net/http would wait for it first, to throw it away.
+func unreadBody(w http.ResponseWriter, r *http.Request, reason Reason) Reason {
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
+	return reason
 }
 
 // recordsOf is what a body becomes in Kafka.

@@ -20,6 +20,8 @@ type metrics struct {
 	bodyBytes *prometheus.HistogramVec
 	acks      *prometheus.HistogramVec
 	inFlight  prometheus.Gauge
+	// bytesInFlight is set by room.
+	bytesInFlight prometheus.Gauge
 }
 
 // newMetrics registers the door's metrics in a scope that is closed with the Server.
@@ -35,7 +37,7 @@ func newMetrics(scope *meter.Scope) (*metrics, error) {
 		events:   counter("events_total", "Events acknowledged by Kafka, by source and type.", "source", "type"),
 		letters:  counter("dead_letters_total", "Dead letters acknowledged by Kafka, by source and reason.", "source", "reason"),
 		items: counter("items_total",
-			"Items decoded with an exception: clamped (its time was after ours), ignored (says nothing that is kept), withheld (a text held a phone number or id and was left out).",
+			"Items decoded with an exception: clamped (its time was after ours), ignored (says nothing that is kept), withheld (a text held a phone number or id and was left out), misplaced (a list stood where none is known and was not read).",
 			"source", "what"),
 		values:    counter("values_exceeded_total", "Events whose value of a dimension became (other): beyond the day's limit of different ones.", "source", "dimension"),
 		bodyBytes: histogram("body_bytes", "Size of authentic bodies.", prometheus.ExponentialBuckets(256, 4, 8), "source"),
@@ -43,7 +45,10 @@ func newMetrics(scope *meter.Scope) (*metrics, error) {
 		acks: histogram("ack_duration_seconds", "Time from a verified body to the acknowledgement of all its records.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "source"),
 		inFlight: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_requests", Help: "Webhooks being worked on.",
+			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_requests", Help: "Webhooks being worked on: read, authentic and not yet answered.",
+		})),
+		bytesInFlight: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_bytes", Help: "Memory that bodies hold which are being read or worked on.",
 		})),
 	}
 	return m, scope.Err()
@@ -61,7 +66,7 @@ func (m *metrics) kept(source string, r *provider.Result) {
 	for i := range r.Letters {
 		m.letters.WithLabelValues(source, r.Letters[i].Reason).Inc()
 	}
-	for what, n := range map[string]int{"clamped": r.Stats.Clamped, "ignored": r.Stats.Ignored, "withheld": r.Stats.Withheld} {
+	for what, n := range map[string]int{"clamped": r.Stats.Clamped, "ignored": r.Stats.Ignored, "withheld": r.Stats.Withheld, "misplaced": r.Stats.Misplaced} {
 		if n > 0 {
 			m.items.WithLabelValues(source, what).Add(float64(n))
 		}

@@ -56,6 +56,9 @@ func postalStamp(stamp, url string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// Claim: a URL is whole before the body.
+func (e *postalEndpoint) Claim(r *provider.Request) provider.Verdict { return e.Verify(r) }
+
 func (e *postalEndpoint) Verify(r *provider.Request) provider.Verdict {
 	signed, given, found := strings.Cut(r.URL.String(), postalSignature)
 	switch {

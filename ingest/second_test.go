@@ -141,6 +141,11 @@ func TestPostalKeepsTheContract(t *testing.T) {
 	}
 	providertest.Check(t, providertest.Contract{Provider: "postal", OwnIDs: true}, r, in, got)
 	providertest.Retry(t, e, r, in)
+	unsigned := r.URL.RawQuery
+	for _, query := range []string{unsigned, unsigned + postalSignature + "00", unsigned + postalSignature + postalStamp(testStamp, r.URL.String())} {
+		r.URL.RawQuery = query
+		providertest.Claim(t, e, r)
+	}
 	providertest.Concurrent(t, e, in, request)
 	for _, s := range providertest.Texts(&got.Events[0]) {
 		if s == testPhone || s == "parcel-0001" {

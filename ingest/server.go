@@ -15,7 +15,6 @@ import (
 
 	"github.com/bluetick/bluetick/ingest/provider"
 	"github.com/bluetick/bluetick/internal/meter"
-	"github.com/bluetick/bluetick/schemas"
 )
 
 // Producer writes records. Produce returns nil only once every record is
@@ -47,9 +46,11 @@ type Server struct {
 	scope   *meter.Scope       // of the metrics, until Stop
 	sources map[string]*source // by Source.path
 	values  *values            // of the accounts of all sources
-	// slots holds one token per request being worked on.
+	// room is taken by bodies from their first byte on.
+	room *room
+	// slots holds one token per body being worked on.
 	slots chan struct{}
-	// bodies are buffers for reading, given back after each request.
+	// bodies are buffers for reading, *[firstRead]byte.
 	bodies sync.Pool
 	// refused is true while Kafka does not take our records, so that only changes
 	// are logged.
@@ -68,16 +69,14 @@ type source struct {
 	endpoint provider.Endpoint
 	input    provider.Input
 	exceeded exceeded
+	// misplaced is set once a list at an unknown place was warned of.
+	misplaced atomic.Bool
 }
 
 // New checks c and registers the metrics, which stay until Stop. It opens nothing.
 func New(c Config, deps Deps) (*Server, error) {
 	if err := c.validateAll(deps.Providers); err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
-	}
-	words, err := schemas.DefaultOptOutWords()
-	if err != nil {
-		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
 	scope := meter.NewScope(deps.Registerer)
 	m, err := newMetrics(scope)
@@ -88,11 +87,11 @@ func New(c Config, deps Deps) (*Server, error) {
 	s := &Server{
 		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m, scope: scope,
 		sources: make(map[string]*source, len(c.Sources)), values: newValues(c.Values),
-		slots:  make(chan struct{}, c.MaxConcurrent),
+		slots: make(chan struct{}, c.MaxConcurrent), room: newRoom(c.MaxBytesInFlight, m.bytesInFlight),
 		failed: make(chan error, 1), served: make(chan struct{}),
 	}
 	for i := range c.Sources {
-		src, err := s.source(&c.Sources[i], deps.Providers, words)
+		src, err := s.source(&c.Sources[i], deps.Providers)
 		if err != nil {
 			scope.Close()
 			return nil, fmt.Errorf("configure ingest: %w", err)
@@ -113,8 +112,12 @@ func New(c Config, deps Deps) (*Server, error) {
 }
 
 // source makes c ready for use; Validate has checked it.
-func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOutWords) (*source, error) {
+func (s *Server) source(c *Source, known provider.Registry) (*source, error) {
 	pattern, err := provider.CompileCampaignPattern(c.CampaignPattern)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", c.Name, err)
+	}
+	words, err := c.Words()
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", c.Name, err)
 	}
@@ -124,7 +127,7 @@ func (s *Server) source(c *Source, known provider.Registry, words *schemas.OptOu
 	}
 	src := &source{name: c.Name, provider: c.Provider, endpoint: endpoint}
 	src.input = provider.Input{
-		Source: c.Name, Account: c.Account, CampaignPattern: pattern,
+		Source: c.Name, Account: c.Account, Accounts: c.Accounts, CampaignPattern: pattern,
 		MaxEventAge: c.MaxEventAge, Pepper: []byte(s.config.Pepper), Words: words,
 	}
 	src.exceeded = func(account string, d dimension, limit int, first bool) {
@@ -144,6 +147,12 @@ func (s *Server) Start() error {
 	if err != nil {
 		return fmt.Errorf("listen for webhooks: %w (another port: --ingest-listen, or ingest.listen in the file)", err)
 	}
+	s.serve(l)
+	return nil
+}
+
+// serve answers on l until Stop.
+func (s *Server) serve(l net.Listener) {
 	s.listener = l
 	s.log.Info("listening for webhooks", "addr", l.Addr().String(), "sources", len(s.sources))
 	go func() {
@@ -152,7 +161,6 @@ func (s *Server) Start() error {
 			s.failed <- fmt.Errorf("serve webhooks: %w", err)
 		}
 	}()
-	return nil
 }
 
 // Addr is the address bound by Start.

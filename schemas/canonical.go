@@ -62,7 +62,11 @@ func appendCanonical(b []byte, e *Event) []byte {
 		b = appendField(b, 21, n)
 	}
 	b = appendText(b, 22, e.RawName)
-	return appendText(b, 23, e.Road)
+	b = appendText(b, 23, e.Road)
+	if e.MayBeOptOut {
+		b = appendField(b, 26, []byte{1})
+	}
+	return b
 }
 
 func sortedKeys(keys []Key) []byte {

@@ -145,6 +145,9 @@ type Event struct {
 	RawName string
 	// Road is how an opt-out or opt-in came.
 	Road string
+	// MayBeOptOut marks a short answer or label that holds an opt-out word without
+	// being one. The text itself is not kept.
+	MayBeOptOut bool
 	// SourceRevision is the decoder's revision. Not part of ID.
 	SourceRevision uint8
 }
@@ -161,6 +164,7 @@ func EncodeEvent(e *Event) []byte {
 		Language:        text(e.Dimensions.Language),
 		DimensionSource: pb.DimensionSource(e.DimensionSource), Country: text(e.Country),
 		RawName: text(e.RawName), Road: text(e.Road), SourceRevision: uint32(e.SourceRevision),
+		MayBeOptOut: e.MayBeOptOut,
 	}
 	for i := range e.ContactKeys {
 		m.ContactKeys = append(m.ContactKeys, e.ContactKeys[i][:])
@@ -200,6 +204,7 @@ func DecodeEvent(b []byte) (Event, error) {
 		Dimensions:      Dimensions{m.Campaign, m.Template, m.Variant, m.Segment, m.Language},
 		DimensionSource: DimensionSource(m.DimensionSource), Country: m.Country, Extra: m.Extra,
 		RawName: m.RawName, Road: m.Road, SourceRevision: uint8(m.SourceRevision),
+		MayBeOptOut: m.MayBeOptOut,
 	}
 	errs := []error{err1, err2, err3, checkEvent(&e, &m)}
 	for _, k := range m.ContactKeys {

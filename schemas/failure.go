@@ -9,11 +9,12 @@ const (
 	FailUndeliverable    = "undeliverable"     // not on the channel, old app, terms not accepted
 	FailReengagement     = "re_engagement"     // outside the service window
 	FailThrottled        = "throttled"         // rate, pair or spam limit
-	FailTemplate         = "template"          // missing, paused, disabled, wrong parameters
+	FailTemplate         = "template"          // missing, paused, disabled, or not what was sent
 	FailAccount          = "account"           // account or number locked or restricted
 	FailPolicy           = "policy"            // refused by policy or country
 	FailPayment          = "payment"           // payment or eligibility problem
 	FailMedia            = "media"             // unsupported type, media up- or download
+	FailRequest          = "request"           // a wrong or missing parameter, or sent to oneself
 	FailProvider         = "provider"          // the provider's own fault
 	FailOther            = "other"             // a code we do not know
 )

@@ -48,6 +48,13 @@ func wirePane() Pane {
 	return p
 }
 
+// unmarked is an event as it was written before marks were.
+func unmarked(e Event) Event {
+	e.MayBeOptOut = false
+	e.ID = EventID(&e)
+	return e
+}
+
 func leastEvent() Event {
 	e := Event{Type: TypeSent, Channel: ChannelWhatsApp, Account: "a", OccurredAt: 1000, ReceivedAt: 1000}
 	e.ID = EventID(&e)
@@ -77,6 +84,7 @@ func digestedDeadLetter() DeadLetter {
 func vectors() []vector {
 	return []vector{
 		vectorOf("event", fullEvent(), EncodeEvent, DecodeEvent),
+		vectorOf("event without a mark", unmarked(fullEvent()), EncodeEvent, DecodeEvent),
 		vectorOf("event with the least", leastEvent(), EncodeEvent, DecodeEvent),
 		vectorOf("pane", wirePane(), EncodePane, DecodePane),
 		vectorOf("pane with the least", Pane{Tuple: Tuple{Account: "a", Channel: "c"}}, EncodePane, DecodePane),

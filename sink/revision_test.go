@@ -40,7 +40,7 @@ func goldenRecords(t *testing.T) []Record {
 	}
 	for line := range strings.Lines(string(wire)) {
 		name, digits, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		name, _, _ = strings.Cut(name, " with ")
+		name, _, _ = strings.Cut(name, " with")
 		kind, ok := kinds[name]
 		if !ok {
 			t.Fatalf("no topic is known for %q", name)

@@ -80,14 +80,34 @@ func unequalCopy(rng *rand.Rand, e schemas.Event) schemas.Event {
 	if rng.IntN(2) == 0 {
 		c.Failure = e.Failure
 	}
-	if rng.IntN(2) == 0 {
+	switch rng.IntN(4) {
+	case 0, 1:
 		c.Cost = e.Cost
+	case 2: // the same moment, and another cost
+		c.Cost, c.OccurredAt = otherCost(rng, e.Cost), e.OccurredAt
 	}
 	if rng.IntN(2) == 0 {
 		c.Dimensions, c.DimensionSource = e.Dimensions, e.DimensionSource
 	}
 	c.ReceivedAt = c.OccurredAt + schemas.Instant(rng.Int64N(dayMillis))
 	return c
+}
+
+// otherCost is a cost that differs from the given one in little.
+func otherCost(rng *rand.Rand, cost *schemas.Cost) *schemas.Cost {
+	if cost == nil {
+		return nil
+	}
+	c := *cost
+	switch {
+	case c.HasAmount && rng.IntN(2) == 0:
+		c.Micros = rng.Int64N(90) - 5
+	case rng.IntN(2) == 0:
+		c.Category = pick(rng, "marketing", "utility", "")
+	default:
+		c.Billable = !c.Billable
+	}
+	return &c
 }
 
 // randomMessage is n events of message m, one in six an unequal copy of another.

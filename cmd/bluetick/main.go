@@ -27,6 +27,7 @@ type cli struct {
 	Topics    topicsCmd    `cmd:"" help:"Create the Kafka topics, or check those that exist."`
 	Migrate   migrateCmd   `cmd:"" help:"Apply the ClickHouse migrations and load the benchmarks."`
 	Audit     auditCmd     `cmd:"" help:"Compare the counts with a second computation in SQL; exit 1 on any difference, 2 if it could not compare."`
+	Words     wordsCmd     `cmd:"" help:"Print the opt-out and opt-in words in force, or say what texts would be."`
 	SQL       sqlCmd       `cmd:"" name:"sql" help:"Ask ClickHouse from a terminal, whether bluetick runs or not."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/valyala/fastjson"
 
@@ -40,6 +41,10 @@ type Decoder struct {
 	receivedAt schemas.Instant
 	res        Result
 	items      int
+	// foreign is true while items are of an account that the source may not speak
+	// for; refused is where the last letter for that was written.
+	foreign bool
+	refused string
 	// full is set once MaxItems is reached.
 	full bool
 }
@@ -60,7 +65,8 @@ type Item struct {
 	Raw []byte
 	// Pointer is the item's place in the body, as a JSON pointer if it is JSON.
 	// For an item of a list it is the place of the list's parent, and List and
-	// Index say which item of which list it is.
+	// Index say which item of which list it is; Index -1 is the list itself, where
+	// a single item stands in its place.
 	Pointer, List string
 	Index         int
 	// OwnID is the provider's own id of the event: the same in every retry, and
@@ -70,8 +76,11 @@ type Item struct {
 }
 
 func (it *Item) where() string {
-	if it.List == "" {
+	switch {
+	case it.List == "":
 		return it.Pointer
+	case it.Index < 0:
+		return it.Pointer + "/" + it.List
 	}
 	return fmt.Sprintf("%s/%s/%d", it.Pointer, it.List, it.Index)
 }
@@ -110,6 +119,10 @@ func (d *Decoder) Admit(where string) bool {
 // Ignore counts something that holds nothing bluetick keeps.
 func (d *Decoder) Ignore() { d.res.Stats.Ignored++ }
 
+// Misplace counts a list with a known name at a place where none is known: the
+// provider has moved it, and what it holds is not read.
+func (d *Decoder) Misplace() { d.res.Stats.Misplaced++ }
+
 // Letter keeps an item that cannot become an event, with one of the reasons.
 // detail must not quote the item.
 func (d *Decoder) Letter(it Item, reason, detail string) {
@@ -138,8 +151,16 @@ func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 }
 
 // Emit completes and keeps an event: identities, clamping, age, and last of all
-// its id.
+// its id. An event of an account that is not the source's is not kept, and its
+// item becomes one letter, however many events it makes.
 func (d *Decoder) Emit(it Item, e schemas.Event) {
+	if d.foreign {
+		if where := it.where(); d.refused != where {
+			d.refused = where
+			d.Letter(it, ReasonForeignAccount, "the source is pinned to other accounts")
+		}
+		return
+	}
 	e.Channel = d.Channel
 	e.Account, e.Sender = d.Account, d.Sender
 	e.ReceivedAt = d.receivedAt
@@ -163,8 +184,11 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 }
 
 // AccountOr is the account of an item: the one configured for the source, else
-// the provider's own id of it, cleaned; empty if neither names one.
+// the provider's own id of it, cleaned; empty if neither names one. From then on
+// items count as foreign unless the source may speak for the account with that
+// id.
 func (d *Decoder) AccountOr(id string) string {
+	d.foreign = len(d.in.Accounts) > 0 && !slices.Contains(d.in.Accounts, Clean(id, MaxValue))
 	if d.in.Account != "" {
 		return d.in.Account
 	}
@@ -175,13 +199,28 @@ func (d *Decoder) AccountOr(id string) string {
 // makes, or 0.
 func (d *Decoder) Meaning(text string) schemas.EventType { return d.in.Words.Meaning(text) }
 
+// MayBeOptOut says whether a text is short and holds an opt-out word without being
+// one.
+func (d *Decoder) MayBeOptOut(text string) bool { return d.in.Words.MayBeOptOut(text) }
+
 // Public is a text that may leave: cleaned, bounded, and withheld if it holds a
-// phone number or id of the item it came with. Where cleaning changed it both
+// phone number or an id of the item it came with. Where cleaning changed it both
 // forms are looked at: the first half of an id that was cut holds the number as
 // well.
 func (d *Decoder) Public(s string, limit int) string {
+	return d.unless(d.Person.secrets.in, s, limit)
+}
+
+// PublicName is Public for the name of a campaign or another dimension. People
+// write dates and prices into names, so one is withheld only if it holds
+// this item's own number or ids, or is nothing but a phone number.
+func (d *Decoder) PublicName(s string) string {
+	return d.unless(func(v string) bool { return d.Person.secrets.own(v) || wholePhone(v) }, s, MaxValue)
+}
+
+func (d *Decoder) unless(secret func(string) bool, s string, limit int) string {
 	c := Clean(s, limit)
-	if d.Person.secrets.in(c) || len(c) != len(s) && d.Person.secrets.in(s) {
+	if secret(c) || c != s && secret(s) {
 		d.res.Stats.Withheld++
 		return ""
 	}

@@ -1,7 +1,9 @@
 package provider
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/valyala/fastjson"
@@ -86,4 +88,62 @@ func JSONInteger(v *fastjson.Value) (int32, bool) {
 		return 0, false
 	}
 	return int32(n), true
+}
+
+// JSONItem is one item of a list and its index; -1 if it stands in the list's
+// place.
+type JSONItem struct {
+	Index int
+	Value *fastjson.Value
+}
+
+// JSONList reads a list as providers and relays write it: an array, an object
+// whose keys are 0, 1, 2, …, or a single item in the list's place. ok is false
+// if v is none of these; nothing and null are an empty list.
+func JSONList(v *fastjson.Value) (items []JSONItem, ok bool) {
+	if v == nil {
+		return nil, true
+	}
+	switch v.Type() {
+	case fastjson.TypeNull:
+		return nil, true
+	case fastjson.TypeArray:
+		array := v.GetArray()
+		items = make([]JSONItem, len(array))
+		for i, item := range array {
+			items[i] = JSONItem{i, item}
+		}
+		return items, true
+	case fastjson.TypeObject:
+		if items = numbered(v.GetObject()); items == nil {
+			items = []JSONItem{{-1, v}}
+		}
+		return items, true
+	default:
+		return nil, false
+	}
+}
+
+// numbered are the values of an object whose keys all are numbers, in their order;
+// nil if another key is among them, or none.
+func numbered(o *fastjson.Object) []JSONItem {
+	items, other := make([]JSONItem, 0, o.Len()), o.Len() == 0
+	o.Visit(func(key []byte, v *fastjson.Value) {
+		n, err := strconv.ParseUint(string(key), 10, 31)
+		other = other || err != nil
+		items = append(items, JSONItem{int(n), v})
+	})
+	if other {
+		return nil
+	}
+	slices.SortStableFunc(items, func(a, b JSONItem) int { return cmp.Compare(a.Index, b.Index) })
+	return items
+}
+
+// JSONFirst is the first item of a list, nil if it has none.
+func JSONFirst(v *fastjson.Value) *fastjson.Value {
+	if items, _ := JSONList(v); len(items) > 0 {
+		return items[0].Value
+	}
+	return nil
 }

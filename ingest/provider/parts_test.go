@@ -133,6 +133,9 @@ func TestClean(t *testing.T) {
 		{"ab cd", 3, "ab"},
 		{strings.Repeat("x", 300), 256, strings.Repeat("x", 256)},
 		{"", 1, ""},
+		{"e\u0301", 2, "\u00e9"},
+		{"\ufeff\u200ba\u200bb\u2060 ", 256, "a\u200bb"},
+		{"\u200e", 256, ""},
 	} {
 		if got := Clean(c.in, c.max); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.in, got, c.want)
@@ -217,13 +220,21 @@ func TestInstant(t *testing.T) {
 	}
 }
 
-func TestSplitPairs(t *testing.T) {
+func TestSplitCallback(t *testing.T) {
 	for _, c := range []struct {
 		in   string
 		want [][2]string
 	}{
 		{"campaign=a", [][2]string{{"campaign", "a"}}},
 		{" campaign = a b ; variant=x=y; ", [][2]string{{"campaign", "a b"}, {"variant", "x=y"}}},
+		{"campaign=spring&variant=b", [][2]string{{"campaign", "spring"}, {"variant", "b"}}},
+		{"campaign=Early+Bird%21&variant=b%26c", [][2]string{{"campaign", "Early Bird!"}, {"variant", "b&c"}}},
+		{"campaign=early%20bird", [][2]string{{"campaign", "early bird"}}},
+		{"campaign=Early+Bird", [][2]string{{"campaign", "Early+Bird"}}},
+		{"campaign=R&D", [][2]string{{"campaign", "R&D"}}},
+		{"campaign=R&D=x;variant=b", [][2]string{{"campaign", "R&D=x"}, {"variant", "b"}}},
+		{"campaign=50% off", [][2]string{{"campaign", "50% off"}}},
+		{"campaign=a+b;variant=50%25", [][2]string{{"campaign", "a+b"}, {"variant", "50%25"}}},
 		{"campaign=", nil},
 		{"=a", nil},
 		{"aW52ZW50ZWQ=", nil},
@@ -233,7 +244,7 @@ func TestSplitPairs(t *testing.T) {
 		{";;", nil},
 		{"", nil},
 	} {
-		got, ok := splitPairs(c.in)
+		got, ok := splitCallback(c.in)
 		if ok != (c.want != nil) || ok && !cmp.Equal(got, c.want) {
 			t.Errorf("%q: got %q %v", c.in, got, ok)
 		}
@@ -250,11 +261,62 @@ func TestCampaignPattern(t *testing.T) {
 			t.Errorf("%q: want %v", in, want)
 		}
 	}
-	if _, err := CompileCampaignPattern("("); err == nil {
-		t.Error("a broken expression compiles")
+	for _, broken := range []string{"(", "(?P<campain>a)"} {
+		if _, err := CompileCampaignPattern(broken); err == nil {
+			t.Errorf("%q compiles", broken)
+		}
 	}
 	if re, err := CompileCampaignPattern(""); re != nil || err != nil {
 		t.Error("no expression must be no pattern")
+	}
+}
+
+// TestCallbackForms: whatever form a sender chose, the same names mean the same.
+func TestCallbackForms(t *testing.T) {
+	const groups = `(?P<campaign>[a-z]+)/(?P<variant>[ab])?/\d+|camp-[a-z]+`
+	type dims = schemas.Dimensions
+	for _, c := range []struct {
+		name, pattern, raw string
+		want               dims
+		extra              map[string]string
+	}{
+		{"text of an object", "", `"{\"campaign\":\"dawn\",\"batch\":7}"`, dims{Campaign: "dawn"}, map[string]string{"batch": "7"}},
+		{"object", "", `{"campaign":"dawn","batch":7}`, dims{Campaign: "dawn"}, map[string]string{"batch": "7"}},
+		{"empty object", "", `{}`, dims{}, nil},
+		{"pairs of a URL", "", `"campaign=dawn&batch=7"`, dims{Campaign: "dawn"}, map[string]string{"batch": "7"}},
+		{"list", "", `["campaign=dawn"]`, dims{}, nil},
+		{"accent typed apart", "", `{"campaign":"e\u0301te\u0301","segment":"a\u030a"}`, dims{Campaign: "\u00e9t\u00e9", Segment: "\u00e5"}, nil},
+		{"marks and spaces around", "", `{"campaign":"\u200b dawn\u00a0\ufeff","variant":"\u2066b\u2069"}`, dims{Campaign: "dawn", Variant: "b"}, nil},
+		{"emoji keep their joiners", "", `{"campaign":"\ud83d\udc69\u200d\ud83d\udd2c"}`, dims{Campaign: "\U0001F469\u200d\U0001F52C"}, nil},
+		{"a plus before a date", "", `{"campaign":"Dawn +15 2026-03-09","segment":"dusk+20260309"}`, dims{Campaign: "Dawn +15 2026-03-09", Segment: "dusk+20260309"}, nil},
+		{"a phone number as a whole", "", `{"campaign":"+49 30 1234567","variant":"0049 (30) 1234567"}`, dims{}, nil},
+		{"this person's number", "", `{"campaign":"for 07700 900123","variant":"b"}`, dims{Variant: "b"}, nil},
+		{"somebody's number in the free map", "", `{"agent":"call +49 30 1234567","note":"a"}`, dims{}, map[string]string{"note": "a"}},
+		{"first empty, then named", "", `{"campaign":"","campaign":"dawn"}`, dims{Campaign: "dawn"}, nil},
+		{"bare without a pattern", "", `"job-dawn-17"`, dims{}, nil},
+		{"bare and whole", "[a-z]+", `"dawn"`, dims{Campaign: "dawn"}, nil},
+		{"bare with groups", groups, `"dawn/b/17"`, dims{Campaign: "dawn", Variant: "b"}, nil},
+		{"bare with a group that is empty", groups, `"dawn//17"`, dims{Campaign: "dawn"}, nil},
+		{"bare, by the form without groups", groups, `"camp-dawn"`, dims{}, nil},
+		{"bare that does not match", groups, `"dawn/c/17"`, dims{}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := testDecoder(t)
+			var err error
+			if d.in.CampaignPattern, err = CompileCampaignPattern(c.pattern); err != nil {
+				t.Fatal(err)
+			}
+			d.Person.AddNumber("447700900123")
+			var e schemas.Event
+			var p parserOf
+			d.CallbackJSON(&e, p.value(t, c.raw))
+			if e.Dimensions != c.want || !cmp.Equal(e.Extra, c.extra) {
+				t.Errorf("got %+v %v, want %+v %v", e.Dimensions, e.Extra, c.want, c.extra)
+			}
+			if (e.Dimensions != dims{}) != (e.DimensionSource == schemas.DimensionCallback) {
+				t.Errorf("source %d", e.DimensionSource)
+			}
+		})
 	}
 }
 

@@ -27,6 +27,10 @@ type Endpoint interface {
 	// URL is ours. It is asked before the body is read. A provider without one
 	// returns NoHandshake.
 	Handshake(r *Request) (Handshake, Reply)
+	// Claim looks for the signature before the body is read. VerdictOK means that
+	// there is one and the body is worth reading, and proves nothing: Verify does.
+	// Any other verdict ends the request, and its body is never read.
+	Claim(r *Request) Verdict
 	// Verify checks the request against every secret of the source, in a time
 	// that does not depend on which of them fits.
 	Verify(r *Request) Verdict
@@ -42,7 +46,7 @@ type Request struct {
 	// door.
 	URL    *url.URL
 	Header http.Header
-	// Body is the body as received, empty during a handshake. It is valid only
+	// Body is the body as received, empty for Handshake and Claim. It is valid only
 	// during the call.
 	Body []byte
 	// ReceivedAt is our clock when the body had been read.
@@ -98,6 +102,9 @@ type Input struct {
 	Source string
 	// Account, if not empty, replaces the provider's account id.
 	Account string
+	// Accounts, if any, are the provider's own ids of the accounts that the source
+	// may speak for.
+	Accounts []string
 	// CampaignPattern matches the bare callback values that are campaigns; nil: none.
 	// See CompileCampaignPattern.
 	CampaignPattern *regexp.Regexp
@@ -127,18 +134,22 @@ type Stats struct {
 	// button ids) left out because they held a phone number or an id of the
 	// person or message they came with.
 	Withheld int
+	// Misplaced is the number of lists with a known name at an unknown place,
+	// which were not read.
+	Misplaced int
 }
 
 // Reasons of dead letters: the closed list of Stage "ingest".
 const (
-	ReasonNotJSON      = "not_json"       // the body is not JSON, or nested too deep
-	ReasonBadEnvelope  = "bad_envelope"   // JSON, but not the provider's outer form
-	ReasonBadItem      = "bad_item"       // an item that is not an object
-	ReasonNoAccount    = "no_account"     // neither the body nor the source names an account
-	ReasonNoMessageID  = "no_message_id"  // a status or message without its id
-	ReasonBadTimestamp = "bad_timestamp"  // a time that is missing or cannot be read
-	ReasonTooOld       = "too_old"        // occurred more than MaxEventAge before ReceivedAt
-	ReasonTooManyItems = "too_many_items" // what lies beyond MaxItems was not read
+	ReasonNotJSON        = "not_json"        // the body is not JSON, or nested too deep
+	ReasonBadEnvelope    = "bad_envelope"    // JSON, but not the provider's outer form
+	ReasonBadItem        = "bad_item"        // an item that is not an object
+	ReasonNoAccount      = "no_account"      // neither the body nor the source names an account
+	ReasonForeignAccount = "foreign_account" // the source is pinned to other accounts
+	ReasonNoMessageID    = "no_message_id"   // a status or message without its id
+	ReasonBadTimestamp   = "bad_timestamp"   // a time that is missing or cannot be read
+	ReasonTooOld         = "too_old"         // occurred more than MaxEventAge before ReceivedAt
+	ReasonTooManyItems   = "too_many_items"  // what lies beyond MaxItems was not read
 )
 
 // MaxItems bounds the items of one body. Meta promises at most 1,000 updates;

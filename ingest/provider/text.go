@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Limits of what a provider or a sender can make us keep.
@@ -16,8 +18,9 @@ const (
 	MaxTitle = 128
 )
 
-// Clean is s as valid UTF-8 without control characters, trimmed, and cut to at
-// most limit bytes between two characters.
+// Clean is s as valid UTF-8 in composed form (NFC) without control characters,
+// trimmed of white space and invisible marks, and cut to at most limit bytes
+// between two characters. Two texts that look the same are then the same.
 func Clean(s string, limit int) string {
 	if len(s) <= limit && plain(s) {
 		return s
@@ -28,14 +31,21 @@ func Clean(s string, limit int) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
-	s = strings.TrimSpace(s)
+	s = strings.TrimFunc(norm.NFC.String(s), unseen)
 	if len(s) > limit {
 		for limit > 0 && !utf8.RuneStart(s[limit]) {
 			limit--
 		}
-		s = strings.TrimSpace(s[:limit])
+		s = strings.TrimFunc(s[:limit], unseen)
 	}
 	return s
+}
+
+// unseen holds for white space and for the marks that come with copied text: of
+// writing direction, of joining, of byte order. The tags that end some flags are
+// none of them.
+func unseen(r rune) bool {
+	return unicode.IsSpace(r) || r == 0xfeff || r == 0xad || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x206f
 }
 
 // plain reports whether s is printable ASCII without white space at its ends: as
@@ -81,7 +91,11 @@ func (s *secrets) addID(id string) {
 
 // in reports whether v holds one of the secrets, what looks like the provider's
 // id of any message, or a phone number in international form.
-func (s *secrets) in(v string) bool {
+func (s *secrets) in(v string) bool { return s.own(v) || international(v) }
+
+// own reports whether v holds one of the secrets, or what looks like the
+// provider's id of any message.
+func (s *secrets) own(v string) bool {
 	if len(v) < minSecretDigits {
 		return false
 	}
@@ -104,7 +118,13 @@ func (s *secrets) in(v string) bool {
 			return true
 		}
 	}
-	return international(v)
+	return false
+}
+
+// wholePhone reports whether v is nothing but a phone number in international
+// form. Digits alone are not taken for one: campaigns are numbered.
+func wholePhone(v string) bool {
+	return (strings.HasPrefix(v, "+") || strings.HasPrefix(v, "00")) && len(CanonicalPhone(v)) >= minSecretDigits
 }
 
 // international reports whether v contains a number like +49 30 1234567.

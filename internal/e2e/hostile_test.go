@@ -32,6 +32,7 @@ func TestHostile(t *testing.T) {
 		run  func(t *testing.T, s *server, post func(*testing.T))
 	}{
 		{"kafka frames", badFrames},
+		{"slow strangers", slowStrangers},
 		{"browsers", foreignPages},
 		{"hungry readers", hungryReaders},
 	} {
@@ -76,6 +77,26 @@ func badFrames(t *testing.T, s *server, post func(*testing.T)) {
 		defer conn.Close()
 		if _, err := io.WriteString(conn, frame); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	post(t)
+}
+
+// slowStrangers begin webhooks and do not end them, more of them than bodies are
+// worked on at once, without a signature and with one of their own.
+func slowStrangers(t *testing.T, s *server, post func(*testing.T)) {
+	for i := range 600 {
+		conn, err := net.DialTimeout("tcp", s.run.Ingest, patience)
+		if err != nil {
+			t.Fatalf("%d: %v\n%s", i, err, s.log)
+		}
+		defer conn.Close()
+		signature := ""
+		if i%2 == 0 {
+			signature = "X-Hub-Signature-256: sha256=" + strings.Repeat("ab", 32) + "\r\n"
+		}
+		if _, err := io.WriteString(conn, "POST /v1/webhooks/meta/main HTTP/1.1\r\nHost: x\r\n"+signature+"Content-Length: 4000000\r\n\r\n{"); err != nil {
+			t.Errorf("%d: %v", i, err)
 		}
 	}
 	post(t)

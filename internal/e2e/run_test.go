@@ -104,7 +104,8 @@ func TestDoor(t *testing.T) {
 		"wrong secret":    {good, simulate.Sign("another", good), http.StatusUnauthorized},
 		"no signature":    {good, "", http.StatusUnauthorized},
 		"signed nonsense": {[]byte("{"), simulate.Sign(appSecret, []byte("{")), http.StatusOK},
-		"too large":       {make([]byte, 5<<20), "sha256=00", http.StatusRequestEntityTooLarge},
+		"malformed":       {good, "sha256=00", http.StatusUnauthorized},
+		"too large":       {make([]byte, 5<<20), simulate.Sign("another", nil), http.StatusRequestEntityTooLarge},
 	} {
 		if got := s.postSigned(c.body, c.signature); got != c.want {
 			t.Errorf("%s: status %d, want %d", name, got, c.want)

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// leastBits is what nobody tries out: a million keys a microsecond take 38,000
+	// leastBits is what few can try out: ten thousand million keys a second take 58
 	// years.
-	leastBits = 80
+	leastBits = 64
 	// piece is how long a piece must be to count as said before. Of 64 random hex
 	// digits, fewer than one in thirty peppers repeats even one.
 	piece = 4
@@ -22,7 +22,7 @@ const remedy = "make one with: openssl rand -hex 32"
 
 // Check refuses a pepper that can be guessed. It is worth its length times the
 // bits of one character, log2 of how many different ones it has; and no more
-// than a third of it may repeat what came before or go on from it (aaaa, 1234).
+// than half of it may repeat what came before or go on from it (aaaa, 1234).
 // What a generator makes of 16 bytes or more passes, in hex and in base64; a
 // password does not. It cannot tell a quotation from a secret.
 func Check(pepper string) error {
@@ -38,7 +38,7 @@ func Check(pepper string) error {
 	if bits < leastBits {
 		return fmt.Errorf("pepper: too weak: %d characters, %d different ones, are %d bits at most, want %d; %s", len(runes), len(different), bits, leastBits, remedy)
 	}
-	if n := predictable(runes); 3*n > len(runes) {
+	if n := predictable(runes); 2*n > len(runes) {
 		return fmt.Errorf("pepper: too weak: %d of %d characters repeat or continue what came before; %s", n, len(runes), remedy)
 	}
 	return nil

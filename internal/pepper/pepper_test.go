@@ -10,7 +10,7 @@ import (
 
 func TestCheck(t *testing.T) {
 	for name, c := range map[string]struct{ pepper, mistake string }{
-		"none":                     {"", "0 bits at most, want 80"},
+		"none":                     {"", "0 bits at most, want 64"},
 		"a word":                   {"salt", "8 bits at most"},
 		"sixteen times a":          {strings.Repeat("a", 16), "16 characters, 1 different ones, are 0 bits at most"},
 		"a thousand times a":       {strings.Repeat("a", 1000), "0 bits"},
@@ -20,7 +20,9 @@ func TestCheck(t *testing.T) {
 		"backwards":                {"zyxwvutsrqponmlkjihgfedcba", "repeat or continue"},
 		"hex digits, twice":        {"0123456789abcdef0123456789abcdef", "repeat or continue"},
 		"a short password":         {"Tr0ub4dor&3", "bits at most"},
-		"sixteen different ones":   {"q7Xz!mB2v#Lr9$Kd", "64 bits at most"},
+		"fifteen different ones":   {"q7Xz!mB2v#Lr9$K", "58 bits at most"},
+		"sixteen different ones":   {"q7Xz!mB2v#Lr9$Kd", ""},
+		"two words, said twice":    {"kettle-garden-kettle-garden", ""},
 		"the length of a phone":    {"447700900123", "bits at most"},
 		"openssl rand -hex 32":     {"5d2ae8c1b07f4e96a3d80c17f6b94e2d71c5a08be3f29d46107ab5c8d9e3f012", ""},
 		"openssl rand -hex 16":     {"9f86d081884c7d659a2feaa0c55ad015", ""},

@@ -374,6 +374,7 @@ type Event struct {
 	RawName         string                 `protobuf:"bytes,22,opt,name=raw_name,json=rawName,proto3" json:"raw_name,omitempty"`
 	Road            string                 `protobuf:"bytes,23,opt,name=road,proto3" json:"road,omitempty"`
 	SourceRevision  uint32                 `protobuf:"varint,24,opt,name=source_revision,json=sourceRevision,proto3" json:"source_revision,omitempty"`
+	MayBeOptOut     bool                   `protobuf:"varint,26,opt,name=may_be_opt_out,json=mayBeOptOut,proto3" json:"may_be_opt_out,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -574,6 +575,13 @@ func (x *Event) GetSourceRevision() uint32 {
 		return x.SourceRevision
 	}
 	return 0
+}
+
+func (x *Event) GetMayBeOptOut() bool {
+	if x != nil {
+		return x.MayBeOptOut
+	}
+	return false
 }
 
 // What a pane is grouped by.
@@ -1559,7 +1567,7 @@ const file_bluetick_proto_rawDesc = "" +
 	"\bcurrency\x18\x05 \x01(\tR\bcurrency\"+\n" +
 	"\x05Click\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xf4\x06\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\x99\a\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12*\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x16.bluetick.v1.EventTypeR\x04type\x12\x18\n" +
@@ -1589,7 +1597,8 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x05click\x18\x15 \x01(\v2\x12.bluetick.v1.ClickR\x05click\x12\x19\n" +
 	"\braw_name\x18\x16 \x01(\tR\arawName\x12\x12\n" +
 	"\x04road\x18\x17 \x01(\tR\x04road\x12'\n" +
-	"\x0fsource_revision\x18\x18 \x01(\rR\x0esourceRevision\x1a8\n" +
+	"\x0fsource_revision\x18\x18 \x01(\rR\x0esourceRevision\x12#\n" +
+	"\x0emay_be_opt_out\x18\x1a \x01(\bR\vmayBeOptOut\x1a8\n" +
 	"\n" +
 	"ExtraEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

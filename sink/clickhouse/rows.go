@@ -96,6 +96,7 @@ func (r Events) columns() []column {
 		col("extra", r, func(e *Event) map[string]string { return e.Extra }),
 		col("raw_name", r, func(e *Event) string { return e.RawName }),
 		col("road", r, func(e *Event) string { return e.Road }),
+		col("may_be_opt_out", r, func(e *Event) bool { return e.MayBeOptOut }),
 		col("source_revision", r, func(e *Event) uint8 { return e.SourceRevision }),
 		col("source_partition", r, func(e *Event) int32 { return e.Partition }),
 		col("source_offset", r, func(e *Event) uint64 { return uint64(e.Offset) }),

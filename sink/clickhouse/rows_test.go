@@ -21,7 +21,7 @@ func TestEventColumns(t *testing.T) {
 		Failure: &schemas.Failure{Code: 131049, Category: schemas.FailCapped, Title: "Capped"},
 		Cost:    &schemas.Cost{Category: "marketing", Billable: true, HasAmount: true, Micros: -3, Currency: "EUR"},
 		Click:   &schemas.Click{Kind: "button", ID: "yes"},
-		RawName: "raw", Road: schemas.RoadWord, SourceRevision: 3,
+		RawName: "raw", Road: schemas.RoadWord, MayBeOptOut: true, SourceRevision: 3,
 	}
 	bare := schemas.Event{ID: schemas.Key{9}, Type: schemas.TypeOther, Channel: "sms", Account: "acme", OccurredAt: 1, ReceivedAt: 2}
 	insert(t, conn, Events{{full, 2, 77}, {bare, 0, 0}})
@@ -35,7 +35,7 @@ func TestEventColumns(t *testing.T) {
 		"dimension_source": {"callback", "none"}, "country": {"NL", ""}, "extra": {"{'wave':'2'}", "{}"},
 		"failure_code": {"131049", "0"}, "failure_category": {"marketing_cap", ""}, "failure_title": {"Capped", ""},
 		"has_cost": {"true", "false"}, "cost_category": {"marketing", ""}, "cost_billable": {"true", "false"}, "cost_micros": {"-3", "-"}, "cost_currency": {"EUR", ""},
-		"click_kind": {"button", ""}, "click_id": {"yes", ""}, "raw_name": {"raw", ""}, "road": {"word", ""},
+		"click_kind": {"button", ""}, "click_id": {"yes", ""}, "raw_name": {"raw", ""}, "road": {"word", ""}, "may_be_opt_out": {"true", "false"},
 		"source_revision": {"3", "0"}, "source_partition": {"2", "0"}, "source_offset": {"77", "0"},
 		"hex(content)": {digest(&full), digest(&bare)},              // neither id is the digest
 		"version":      {"288230376151711666", "72057594037927935"}, // 3<<56 + 2^56-1-77, 2^56-1

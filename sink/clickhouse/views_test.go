@@ -29,6 +29,7 @@ func TestViews(t *testing.T) {
 	t.Run("rates", func(t *testing.T) { testRates(t, conn) })
 	t.Run("v_pulse", func(t *testing.T) { testPulse(t, conn) })
 	t.Run("opt_outs", func(t *testing.T) { testOptOuts(t, conn) })
+	t.Run("v_opt_outs", func(t *testing.T) { testWhoLeft(t, conn) })
 	t.Run("dead_letters and alerts", func(t *testing.T) { testLetters(t, conn) })
 	t.Run("v_watermark and v_freshness", func(t *testing.T) { testFreshness(t, conn) })
 
@@ -124,6 +125,57 @@ func testOptOuts(t *testing.T, conn driver.Conn) {
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+}
+
+// testWhoLeft: three people leave, one of them twice and one by naming a message;
+// two answers may have meant to.
+func testWhoLeft(t *testing.T, conn driver.Conn) {
+	chtest.Truncate(t, conn, "opt_out_events")
+	by := func(road string, named bool, keys ...byte) func(*schemas.Event) {
+		return func(e *schemas.Event) {
+			e.MessageKey, e.Road = schemas.Key{}, road
+			if named {
+				e.MessageKey = schemas.Key{7}
+			}
+			for _, k := range keys {
+				e.ContactKeys = append(e.ContactKeys, schemas.Key{k})
+			}
+		}
+	}
+	spring := func(e *schemas.Event) {
+		e.MessageKey, e.Dimensions.Campaign, e.DimensionSource = schemas.Key{7}, "spring", schemas.DimensionCallback
+	}
+	mayBe := func(kind string, n byte) func(*schemas.Event) {
+		return func(e *schemas.Event) {
+			e.MessageKey, e.InboundKey, e.MayBeOptOut = schemas.Key{7}, schemas.Key{n}, true
+			if kind != "" {
+				e.Click = &schemas.Click{Kind: kind}
+			}
+		}
+	}
+	events := numbered("", []schemas.Event{
+		told(schemas.TypeDelivered, -time.Hour, spring),
+		told(schemas.TypeOptedOut, 0, by(schemas.RoadButton, true, 'a')),
+		told(schemas.TypeOptedOut, time.Minute, by(schemas.RoadWord, false, 'a')), // had left already
+		told(schemas.TypeOptedOut, 0, by(schemas.RoadWord, false, 'b', 'c')),      // one person under two keys
+		told(schemas.TypeOptedIn, time.Hour, by(schemas.RoadWord, false, 'b', 'c')),
+		told(schemas.TypeOptedOut, day, by(schemas.RoadPreference, false, 'b')), // leaves again
+		told(schemas.TypeReplied, 0, mayBe("", 1)),
+		told(schemas.TypeReplied, 0, mayBe("", 1)), // a retry
+		told(schemas.TypeClicked, 0, mayBe("button", 2)),
+	})
+	insert(t, conn, events)
+	for i := range events {
+		if left := OptOutsOf(&events[i].Event); len(left) > 0 {
+			insert(t, conn, left)
+		}
+	}
+	got := show(t, conn, "day campaign road people named may_be", "v_opt_outs ORDER BY day, campaign, road")
+	want := "2026-03-01 (unattributed) word 1 0 0\n2026-03-01 spring button 1 1 1\n2026-03-01 spring word 0 0 1\n2026-03-02 (unattributed) user_preferences 1 0 0"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	chtest.Truncate(t, conn, "events", "opt_out_events")
 }
 
 func testLetters(t *testing.T, conn driver.Conn) {

@@ -52,8 +52,10 @@ func (d *decoder) idUpdate(it provider.Item) {
 		return
 	}
 	d.Person.AddNumber(provider.JSONText(it.JSON, "wa_id"))
-	d.Person.AddScoped(provider.JSONText(it.JSON, "user_id", "current"))
-	d.Person.AddScoped(provider.JSONText(it.JSON, "user_id", "previous"))
+	for _, id := range [...]string{"user_id", "parent_user_id"} {
+		d.Person.AddScoped(provider.JSONText(it.JSON, id, "current"))
+		d.Person.AddScoped(provider.JSONText(it.JSON, id, "previous"))
+	}
 	d.Emit(it, schemas.Event{Type: schemas.TypeOther, OccurredAt: at, RawName: it.List})
 }
 
@@ -83,10 +85,46 @@ func (d *decoder) quality(it provider.Item, field string, value *fastjson.Value)
 	if what := d.Public(provider.JSONText(value, "event"), provider.MaxName); what != "" {
 		e.RawName += "." + what
 	}
-	e.Dimensions.Template = d.Public(provider.JSONText(value, "message_template_name"), provider.MaxValue)
-	e.Dimensions.Language = d.Public(provider.JSONText(value, "message_template_language"), provider.MaxValue)
+	e.Dimensions.Template = d.PublicName(provider.JSONText(value, "message_template_name"))
+	e.Dimensions.Language = d.PublicName(provider.JSONText(value, "message_template_language"))
 	if e.Dimensions != (schemas.Dimensions{}) {
 		e.DimensionSource = schemas.DimensionIdentity
 	}
+	d.details(&e, value)
 	d.Emit(it, e)
+}
+
+// details keeps what a notice says besides that something happened: the score,
+// category, limit or reason is what an operator must know. Other members, such as
+// the number itself, are not kept.
+func (d *decoder) details(e *schemas.Event, value *fastjson.Value) {
+	for _, path := range [...][]string{
+		{"previous_quality_score"},
+		{"new_quality_score"},
+		{"previous_category"},
+		{"new_category"},
+		{"correct_category"},
+		{"message_template_category"},
+		{"old_limit"},
+		{"current_limit"},
+		{"max_daily_conversation_per_phone"},
+		{"max_daily_conversations_per_business"},
+		{"reason"},
+		{"rejection_reason"},
+		{"decision"},
+		{"rejection_info", "reason"},
+		{"disable_info", "disable_date"},
+		{"violation_info", "violation_type"},
+		{"ban_info", "waba_ban_state"},
+		{"restriction_info", "restriction_type"},
+	} {
+		at := value
+		for _, key := range path[:len(path)-1] {
+			at = provider.JSONFirst(at.Get(key))
+		}
+		name := path[len(path)-1]
+		if text := provider.JSONText(at, name); text != "" {
+			d.Note(e, name, d.Public(text, provider.MaxValue))
+		}
+	}
 }

@@ -13,21 +13,26 @@ type contacts struct {
 	only     *fastjson.Value   // the contact if there is exactly one
 }
 
-func contactsOf(value *fastjson.Value) contacts {
-	list := value.GetArray("contacts")
+// contactsOf reads the contacts of all the objects that hold a change's lists.
+func contactsOf(values ...*fastjson.Value) contacts {
+	var list []provider.JSONItem
+	for _, v := range values {
+		items, _ := provider.JSONList(v.Get("contacts"))
+		list = append(list, items...)
+	}
 	if len(list) == 0 {
 		return contacts{}
 	}
 	c := contacts{scopedOf: make(map[string]string, len(list)), phoneOf: make(map[string]string, len(list))}
-	for _, v := range list {
-		phone, scoped := provider.JSONText(v, "wa_id"), provider.JSONText(v, "user_id")
+	for _, item := range list {
+		phone, scoped := provider.JSONText(item.Value, "wa_id"), provider.JSONText(item.Value, "user_id")
 		if phone != "" && scoped != "" {
 			c.scopedOf[provider.CanonicalPhone(phone)] = scoped
 			c.phoneOf[scoped] = phone
 		}
 	}
 	if len(list) == 1 {
-		c.only = list[0]
+		c.only = list[0].Value
 	}
 	return c
 }

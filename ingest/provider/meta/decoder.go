@@ -2,6 +2,7 @@ package meta
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
 	"github.com/valyala/fastjson"
@@ -28,31 +29,44 @@ type decoder struct {
 // entries and changes, of whatever kinds.
 func (e *endpoint) Decode(r *provider.Request, in *provider.Input) provider.Result {
 	d := &decoder{Decoder: e.provider.dialect.NewDecoder(r, in)}
-	if len(bytes.TrimSpace(r.Body)) == 0 {
+	body := bytes.TrimSpace(bytes.TrimPrefix(r.Body, []byte(byteOrderMark)))
+	if len(body) == 0 {
 		return d.Result()
 	}
 	p := e.provider.bodies.Get()
-	if len(r.Body) <= maxPooledBody {
+	if len(body) <= maxPooledBody {
 		defer e.provider.bodies.Put(p)
 	}
 	// The parser's errors quote the body: they must not be passed on.
-	root, err := p.ParseBytes(r.Body)
+	root, err := p.ParseBytes(body)
 	if err != nil {
 		d.LetterAt("", provider.ReasonNotJSON, "the body is no JSON, or nested deeper than 300", r.Body)
 		return d.Result()
 	}
-	entries := root.Get("entry")
-	if entries == nil || entries.Type() != fastjson.TypeArray {
-		d.LetterAt("", provider.ReasonBadEnvelope, "the body has no array named entry", r.Body)
+	list := root.Get("entry")
+	entries, ok := provider.JSONList(list)
+	if list == nil || !ok || list.Type() == fastjson.TypeNull {
+		d.LetterAt("", provider.ReasonBadEnvelope, "the body has no list named entry", r.Body)
 		return d.Result()
 	}
-	for i, entry := range entries.GetArray() {
+	for _, entry := range entries {
 		if d.Full() {
 			break
 		}
-		d.entry(entry, fmt.Sprintf("/entry/%d", i))
+		d.entry(entry.Value, pointerOf("", "entry", entry.Index))
 	}
 	return d.Result()
+}
+
+// byteOrderMark begins the bodies of some relays.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// pointerOf is the JSON pointer of an item of a list; index -1 is the list itself.
+func pointerOf(parent, list string, index int) string {
+	if index < 0 {
+		return parent + "/" + list
+	}
+	return fmt.Sprintf("%s/%s/%d", parent, list, index)
 }
 
 func (d *decoder) entry(entry *fastjson.Value, pointer string) {
@@ -63,15 +77,19 @@ func (d *decoder) entry(entry *fastjson.Value, pointer string) {
 		return
 	}
 	account := d.AccountOr(provider.JSONText(entry, "id"))
-	for i, change := range entry.GetArray("changes") {
-		d.pointer = fmt.Sprintf("%s/changes/%d", pointer, i)
+	changes, ok := provider.JSONList(entry.Get("changes"))
+	if !ok && d.Admit(pointer) {
+		d.Letter(provider.Item{JSON: entry, Pointer: pointer}, provider.ReasonBadItem, "the entry's changes are no list")
+	}
+	for _, change := range changes {
+		d.pointer = pointerOf(pointer, "changes", change.Index)
 		if !d.Admit(d.pointer) {
 			return
 		}
 		d.Begin()
-		it := provider.Item{JSON: change, Pointer: d.pointer}
+		it := provider.Item{JSON: change.Value, Pointer: d.pointer}
 		switch {
-		case !provider.IsJSONObject(change):
+		case !provider.IsJSONObject(change.Value):
 			d.Letter(it, provider.ReasonBadItem, "the change is no object")
 		case account == "":
 			d.Letter(it, provider.ReasonNoAccount, "neither the entry nor the source names an account")
@@ -83,29 +101,20 @@ func (d *decoder) entry(entry *fastjson.Value, pointer string) {
 }
 
 // change decodes by what the value holds, not by its field's name: the lists
-// have names of their own, and names of fields differ between versions.
+// have names of their own, and names of fields differ between versions. While an
+// agent of Meta's holds a conversation, the lists stand one level deeper.
 func (d *decoder) change(entry *fastjson.Value, it provider.Item) {
 	field := d.Public(provider.JSONText(it.JSON, "field"), provider.MaxName)
 	value := it.JSON.Get("value")
-	d.Sender = provider.Clean(provider.JSONText(value, "metadata", "phone_number_id"), provider.MaxValue)
-	d.contacts = contactsOf(value)
+	standby := value.Get("standby")
+	d.Sender = provider.Clean(cmp.Or(provider.JSONText(value, "metadata", "phone_number_id"),
+		provider.JSONText(standby, "metadata", "phone_number_id")), provider.MaxValue)
+	d.contacts = contactsOf(value, standby)
 	d.fallback = d.changedAt(entry, value)
-	known := false
-	for _, list := range [...]struct {
-		name   string
-		decode func(provider.Item)
-	}{
-		{"statuses", d.status},
-		{"messages", d.message},
-		{"user_preferences", d.preference},
-		{"user_actions", d.action},
-		{"user_id_update", d.idUpdate},
-		{"errors", d.accountError},
-	} {
-		if v := value.Get(list.name); v != nil && v.Type() == fastjson.TypeArray {
-			known = true
-			d.each(value, list.name, list.decode)
-		}
+	known := d.lists(value, "/value")
+	known = d.lists(standby, "/value/standby") || known
+	for range misplaced(it.JSON) {
+		d.Misplace()
 	}
 	switch {
 	case known:
@@ -118,17 +127,43 @@ func (d *decoder) change(entry *fastjson.Value, it provider.Item) {
 	}
 }
 
-// each calls f for every object of the array of that name in value. An item that
-// is not an object is a dead letter, and the next one is decoded all the same.
-func (d *decoder) each(value *fastjson.Value, array string, f func(provider.Item)) {
-	pointer := d.pointer + "/value"
-	for i, v := range value.GetArray(array) {
+// lists decodes the lists of one object, and reports whether it has any.
+func (d *decoder) lists(v *fastjson.Value, pointer string) bool {
+	known := false
+	for _, list := range [...]struct {
+		name   string
+		decode func(provider.Item)
+	}{
+		{"statuses", d.status},
+		{"messages", d.message},
+		{"user_preferences", d.preference},
+		{"user_actions", d.action},
+		{"user_id_update", d.idUpdate},
+		{"errors", d.accountError},
+	} {
+		if found := v.Get(list.name); found != nil {
+			known = true
+			d.each(found, d.pointer+pointer, list.name, list.decode)
+		}
+	}
+	return known
+}
+
+// each calls f for every object of a list. An item that is not an object is a
+// dead letter, and the next one is decoded all the same; so is a list that is
+// none.
+func (d *decoder) each(list *fastjson.Value, pointer, name string, f func(provider.Item)) {
+	items, ok := provider.JSONList(list)
+	if !ok {
+		items = []provider.JSONItem{{Index: -1, Value: list}}
+	}
+	for _, item := range items {
 		if !d.Admit(d.pointer) {
 			return
 		}
 		d.Begin()
-		it := provider.Item{JSON: v, Pointer: pointer, List: array, Index: i}
-		if !provider.IsJSONObject(v) {
+		it := provider.Item{JSON: item.Value, Pointer: pointer, List: name, Index: item.Index}
+		if !provider.IsJSONObject(item.Value) {
 			d.Letter(it, provider.ReasonBadItem, "the item is no object")
 			continue
 		}

@@ -10,11 +10,11 @@ import (
 // failure reads the first of an item's errors; one that gives none is of
 // category other.
 func (d *decoder) failure(v *fastjson.Value) *schemas.Failure {
-	errors := v.GetArray("errors")
-	if len(errors) == 0 {
+	first := provider.JSONFirst(v.Get("errors"))
+	if first == nil {
 		return &schemas.Failure{Category: schemas.FailOther}
 	}
-	return d.failureOf(errors[0])
+	return d.failureOf(first)
 }
 
 func (d *decoder) failureOf(v *fastjson.Value) *schemas.Failure {
@@ -40,12 +40,14 @@ func category(code int32) string {
 		return schemas.FailReengagement
 	case 4, 80007, 130429, 131048, 131056, 133016:
 		return schemas.FailThrottled
-	case 132000, 132001, 132005, 132007, 132012, 132015, 132016, 132068, 132069:
+	case 132000, 132001, 132005, 132007, 132012, 132015, 132016, 132018, 132068, 132069:
 		return schemas.FailTemplate
 	case 0, 3, 10, 190, 131005, 131031, 131037, 131045, 133010:
 		return schemas.FailAccount
 	case 368, 130497, 131055, 131062, 131063:
 		return schemas.FailPolicy
+	case 100, 131008, 131009, 131021:
+		return schemas.FailRequest
 	case 131042:
 		return schemas.FailPayment
 	case 131014, 131051, 131052, 131053:

@@ -1,6 +1,8 @@
 package meta
 
 import (
+	"slices"
+
 	"github.com/valyala/fastjson"
 
 	"github.com/bluetick/bluetick/ingest/provider"
@@ -43,35 +45,49 @@ func (d *decoder) message(it provider.Item) {
 	}
 	s := d.hear(it.JSON)
 	e.MessageKey = d.MessageKey(s.about)
-	e.Type = d.meaning(&s)
-	switch e.Type {
-	case schemas.TypeOptedOut, schemas.TypeOptedIn:
-		e.Road = s.road
-	case schemas.TypeClicked:
-		s.click.ID = d.Public(s.click.ID, provider.MaxValue)
-		e.Click = s.click
-	case schemas.TypeOther:
-		e.RawName = d.Public(s.name, provider.MaxName)
+	switch meaning := d.meaning(&s); meaning {
+	case schemas.TypeOptedOut:
+		// Leaving is no engagement: it is this and nothing else.
+		e.Type, e.Road = meaning, s.road
+	case schemas.TypeOptedIn:
+		if s.about != "" {
+			// Coming is engagement too: whoever taps "Start" does what the message asked
+			// for. Both facts carry the same inbound key.
+			d.Emit(it, d.engaged(e, &s))
+		}
+		e.Type, e.Road = meaning, s.road
+	default:
+		if e = d.engaged(e, &s); e.Type != schemas.TypeOther {
+			e.MayBeOptOut = slices.ContainsFunc(s.words[:], d.MayBeOptOut)
+		}
 	}
 	d.Emit(it, e)
 }
 
-// meaning is the one type a message counts as. Leaving is not engagement, so an
-// opt-out word outranks the answer or tap that carries it.
+// meaning is the opt-out or opt-in that one of the texts is, else 0.
 func (d *decoder) meaning(s *said) schemas.EventType {
 	for _, w := range s.words {
 		if m := d.Meaning(w); m != 0 {
 			return m
 		}
 	}
+	return 0
+}
+
+// engaged is e as what the person did besides leaving or coming: a tap that names
+// its message is a click, anything else sent an answer.
+func (d *decoder) engaged(e schemas.Event, s *said) schemas.Event {
 	switch {
 	case s.click != nil && s.about != "":
-		return schemas.TypeClicked
+		e.Type = schemas.TypeClicked
+		s.click.ID = d.Public(s.click.ID, provider.MaxValue)
+		e.Click = s.click
 	case s.answers:
-		return schemas.TypeReplied
+		e.Type = schemas.TypeReplied
 	default:
-		return schemas.TypeOther
+		e.Type, e.RawName = schemas.TypeOther, d.Public(s.name, provider.MaxName)
 	}
+	return e
 }
 
 // hear reads a message by its type.
@@ -87,9 +103,11 @@ func (d *decoder) hear(v *fastjson.Value) said {
 		s.road, s.words[0] = schemas.RoadWord, provider.JSONText(v, kind, "caption")
 	case "audio", "voice", "sticker", "location", "contacts", "order", "ephemeral":
 		s.answers = true
-	case "unsupported":
-		// Something we are not shown; an edit of an earlier message is not new.
-		s.answers = provider.JSONText(v, kind, "type") != "edit"
+	case "unsupported", "unknown":
+		// Something we are not shown, in older versions under another name; an edit of
+		// an earlier message is not new.
+		code, _ := provider.JSONInteger(provider.JSONFirst(v.Get("errors")).Get("code"))
+		s.answers = provider.JSONText(v, kind, "type") != "edit" && (kind == "unsupported" || code == codeUnsupported)
 	case "button":
 		s.tap("button", provider.JSONText(v, kind, "payload"), provider.JSONText(v, kind, "text"))
 	case "interactive":
@@ -102,13 +120,25 @@ func (d *decoder) hear(v *fastjson.Value) said {
 		if what := provider.JSONText(v, kind, "type"); what != "" {
 			s.name = kind + "." + what
 		}
-		// The notice names the person's new identity beside the old one.
-		d.Person.AddNumber(provider.JSONText(v, kind, "wa_id"))
-		d.Person.AddScoped(provider.JSONText(v, kind, "user_id"))
+		d.renamed(v.Get(kind))
 	case "":
 		s.name = "message"
 	}
 	return s
+}
+
+// codeUnsupported is the error of a message that the API cannot show.
+const codeUnsupported = 131051
+
+// renamed adds all identities of a notice that a person's number or id changed: it
+// is the only link between the old and the new.
+func (d *decoder) renamed(v *fastjson.Value) {
+	for _, key := range [...]string{"wa_id", "new_wa_id"} {
+		d.Person.AddNumber(provider.JSONText(v, key))
+	}
+	for _, key := range [...]string{"user_id", "previous_user_id", "parent_user_id", "previous_parent_user_id"} {
+		d.Person.AddScoped(provider.JSONText(v, key))
+	}
 }
 
 // tap is a tap on something with an id and a label; labels and ids both can be

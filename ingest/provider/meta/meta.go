@@ -19,7 +19,7 @@ const (
 	name = "meta"
 	// revision is raised whenever the decoder makes something else of the same
 	// bytes.
-	revision = 1
+	revision = 2
 	// signatureHeader holds the HMAC-SHA-256 of the raw body under the app secret,
 	// as "sha256=" and 64 hex digits.
 	signatureHeader = "X-Hub-Signature-256"
@@ -85,18 +85,33 @@ func (e *endpoint) Handshake(r *provider.Request) (provider.Handshake, provider.
 	return provider.HandshakeOK, provider.Reply{Status: http.StatusOK, Text: challenge}
 }
 
-// Verify checks X-Hub-Signature-256.
-func (e *endpoint) Verify(r *provider.Request) provider.Verdict {
+// Claim wants X-Hub-Signature-256, well formed.
+func (*endpoint) Claim(r *provider.Request) provider.Verdict {
+	_, verdict := claimed(r)
+	return verdict
+}
+
+// claimed is the digest that the header gives.
+func claimed(r *provider.Request) ([]byte, provider.Verdict) {
 	given := r.Header.Get(signatureHeader)
 	if given == "" {
-		return provider.VerdictMissing
+		return nil, provider.VerdictMissing
 	}
-	digest, found := strings.CutPrefix(given, "sha256=")
-	want, err := hex.DecodeString(digest)
-	if !found || err != nil || len(want) != sha256.Size {
-		return provider.VerdictBad
+	digits, found := strings.CutPrefix(given, "sha256=")
+	digest, err := hex.DecodeString(digits)
+	if !found || err != nil || len(digest) != sha256.Size {
+		return nil, provider.VerdictBad
 	}
-	verdict := provider.VerdictBad
+	return digest, provider.VerdictOK
+}
+
+// Verify checks X-Hub-Signature-256.
+func (e *endpoint) Verify(r *provider.Request) provider.Verdict {
+	want, verdict := claimed(r)
+	if verdict != provider.VerdictOK {
+		return verdict
+	}
+	verdict = provider.VerdictBad
 	var sum [sha256.Size]byte
 	for _, secret := range e.secrets {
 		mac := hmac.New(sha256.New, secret)

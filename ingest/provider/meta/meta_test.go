@@ -152,6 +152,7 @@ func TestMetaVerify(t *testing.T) {
 			if got := e.Verify(r); got != c.want {
 				t.Errorf("got %d, want %d", got, c.want)
 			}
+			providertest.Claim(t, e, r)
 			if got := (&endpoint{}).Verify(r); got == provider.VerdictOK {
 				t.Error("authentic without any secret")
 			}

@@ -24,18 +24,21 @@ func (d *decoder) status(it provider.Item) {
 	e := schemas.Event{OccurredAt: at, MessageKey: d.MessageKey(id)}
 	d.identifyRecipient(it.JSON)
 	name := provider.JSONText(it.JSON, "status")
-	if provider.JSONText(it.JSON, "type") == "payment" {
-		// What became of an order's payment, not of the message that asked for it.
-		name = "payment." + name
+	if kind := provider.JSONText(it.JSON, "type"); kind == "" || kind == "message" {
+		e.Type = statusType(name)
+		e.Cost = cost(it.JSON.Get("pricing"))
+	} else {
+		// What became of an order's payment or of a call says nothing of the message
+		// it belongs to, whatever its states are called.
+		e.Type, name = schemas.TypeOther, kind+"."+name
 	}
-	if e.Type = statusType(name); e.Type == schemas.TypeOther {
+	switch e.Type {
+	case schemas.TypeOther:
 		e.RawName = d.Public(cmp.Or(name, "status"), provider.MaxName)
-	}
-	if e.Type == schemas.TypeFailed {
+	case schemas.TypeFailed:
 		e.Failure = d.failure(it.JSON)
 	}
-	e.Cost = cost(it.JSON.Get("pricing"))
-	d.Callback(&e, provider.JSONText(it.JSON, "biz_opaque_callback_data"))
+	d.CallbackJSON(&e, it.JSON.Get("biz_opaque_callback_data"))
 	d.Emit(it, e)
 }
 
@@ -63,7 +66,11 @@ func (d *decoder) identifyRecipient(v *fastjson.Value) {
 		d.identify(provider.JSONText(v, "recipient_participant_id"), provider.JSONText(v, "recipient_participant_user_id"))
 		return
 	}
-	d.identify(provider.JSONText(v, "recipient_id"), provider.JSONText(v, "recipient_user_id"))
+	// Newer versions say it beside the message.
+	m := v.Get("message")
+	d.identify(
+		cmp.Or(provider.JSONText(v, "recipient_id"), provider.JSONText(m, "recipient_id")),
+		cmp.Or(provider.JSONText(v, "recipient_user_id"), provider.JSONText(m, "recipient_user_id")))
 }
 
 // cost reads pricing, which never has an amount. type is what is billed; it

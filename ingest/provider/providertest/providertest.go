@@ -101,6 +101,18 @@ func Check(t testing.TB, c Contract, r *provider.Request, in *provider.Input, go
 	}
 }
 
+// Claim checks that what is told before the body is read agrees with Verify: no
+// authentic request is turned away, and none without a signature is let in.
+func Claim(t testing.TB, e provider.Endpoint, r *provider.Request) {
+	t.Helper()
+	header := *r
+	header.Body = nil
+	claim, verdict := e.Claim(&header), e.Verify(r)
+	if verdict == provider.VerdictOK && claim != provider.VerdictOK || verdict == provider.VerdictMissing && claim != provider.VerdictMissing {
+		t.Errorf("before the body %d, after it %d", claim, verdict)
+	}
+}
+
 // Retry checks that a request sent again an hour later gives the same events with
 // the same ids. The events must not take their time from us, or have ids of their
 // own.

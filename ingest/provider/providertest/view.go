@@ -24,6 +24,7 @@ type eventView struct {
 	Cost                      *schemas.Cost       `json:",omitempty"`
 	Click                     *schemas.Click      `json:",omitempty"`
 	RawName, Road             string              `json:",omitempty"`
+	MayBeOptOut               bool                `json:",omitempty"`
 }
 
 type letterView struct {
@@ -44,7 +45,7 @@ func viewOf(e *schemas.Event) eventView {
 		MessageKey: hexOf(e.MessageKey), InboundKey: hexOf(e.InboundKey),
 		OccurredAt:      e.OccurredAt.Time().Format(time.RFC3339Nano),
 		DimensionSource: int(e.DimensionSource), Country: e.Country, Extra: e.Extra,
-		Failure: e.Failure, Cost: e.Cost, Click: e.Click, RawName: e.RawName, Road: e.Road,
+		Failure: e.Failure, Cost: e.Cost, Click: e.Click, RawName: e.RawName, Road: e.Road, MayBeOptOut: e.MayBeOptOut,
 	}
 	for _, k := range e.ContactKeys {
 		v.ContactKeys = append(v.ContactKeys, k.String())

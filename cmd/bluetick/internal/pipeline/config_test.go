@@ -68,9 +68,9 @@ func TestEveryKey(t *testing.T) {
 data: /d
 log: {level: debug, format: json}
 start_timeout: 3s
-ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, produce_timeout: 4s, keep_raw: true, values: {campaign: 1, template: 2, variant: 3, segment: 4, language: 5, tuples: 6}}
+ingest: {listen: "a:1", max_body_bytes: 2048, max_concurrent: 3, min_body_rate: 7, max_bytes_in_flight: 8192, produce_timeout: 4s, keep_raw: true, values: {campaign: 1, template: 2, variant: 3, segment: 4, language: 5, tuples: 6}}
 sources:
-  - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, campaign_pattern: "c.*", max_event_age: 5h}
+  - {name: n, provider: meta, secrets: [s], verify_token: v, account: acc, accounts: ["1", "2"], campaign_pattern: "c.*", max_event_age: 5h}
 pepper: pp
 kafka: {listen: "k:2", brokers: ["b:3"], accept_loss: true, partitions: 6, replication_factor: 7}
 clickhouse: {listen: "c:4", dsn: "clickhouse://h:9000", database: db, library: lib, events_ttl_days: 8, panes_ttl_days: 9, rates_ttl_days: 0, readers: {queries: 2, memory_bytes: 300000000, time: 9s}, reader_password: rp}
@@ -98,12 +98,12 @@ alerts:
 		t.Errorf("got %+v", c)
 	}
 	in := c.Ingest
-	if in.Listen != "a:1" || in.MaxBodyBytes != 2048 || in.MaxConcurrent != 3 || in.ProduceTimeout != 4*time.Second || !in.KeepRaw || in.ReadTimeout != want.Ingest.ReadTimeout ||
+	if in.Listen != "a:1" || in.MaxBodyBytes != 2048 || in.MaxConcurrent != 3 || in.MinBodyRate != 7 || in.MaxBytesInFlight != 8192 || in.ProduceTimeout != 4*time.Second || !in.KeepRaw || in.ReadTimeout != want.Ingest.ReadTimeout ||
 		in.Values != (ingest.ValueLimits{Campaign: 1, Template: 2, Variant: 3, Segment: 4, Language: 5, Tuples: 6}) {
 		t.Errorf("ingest %+v", in)
 	}
 	s := c.Sources[0]
-	if s.Name != "n" || s.Provider != "meta" || s.Secrets[0] != "s" || s.VerifyToken != "v" || s.Account != "acc" || s.CampaignPattern != "c.*" || s.MaxEventAge != 5*time.Hour {
+	if s.Name != "n" || s.Provider != "meta" || s.Secrets[0] != "s" || s.VerifyToken != "v" || s.Account != "acc" || !slices.Equal(s.Accounts, []string{"1", "2"}) || s.CampaignPattern != "c.*" || s.MaxEventAge != 5*time.Hour {
 		t.Errorf("source %+v", s)
 	}
 	if k := c.Kafka; k.Listen != "k:2" || !slices.Equal(k.Brokers, []string{"b:3"}) || !k.AcceptLoss || k.Partitions != 6 || k.ReplicationFactor != 7 {
@@ -165,6 +165,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	c := Default()
 	c.Data = ""
 	c.Ingest.Listen, c.Ingest.MaxBodyBytes, c.Ingest.MaxConcurrent, c.Ingest.ProduceTimeout = "8080", 1, 0, time.Millisecond
+	c.Ingest.MinBodyRate, c.Ingest.MaxBytesInFlight = 0, 1
 	c.StartTimeout = -time.Second
 	c.Kafka.Listen, c.Kafka.Partitions = "k", 2000
 	c.ClickHouse = ClickHouse{Listen: "c", Database: "a; DROP", EventsTTLDays: -1, PanesTTLDays: -2, RatesTTLDays: -3}
@@ -187,6 +188,8 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 		`start_timeout: -1s, want more than 0`,
 		`ingest.listen: "8080" is not host:port`,
 		`ingest.max_body_bytes: 1 is outside 1024 to 5177344: Kafka takes no larger record`,
+		`ingest.min_body_rate: 0, want at least 1 byte a second`,
+		`ingest.max_bytes_in_flight: 1, want at least 2: a body of max_body_bytes takes twice that while it grows`,
 		`ingest.max_concurrent: 0, want at least 1`,
 		`ingest.produce_timeout: 1ms, want at least 100ms`,
 		`kafka.listen: "k" is not host:port`,
