@@ -31,8 +31,10 @@ type checker struct {
 // partition is a partition of the log while it is checked.
 type partition struct {
 	dir, name string
+	bases     []int64         // first offsets of its segments
 	next      int64           // the offset expected next
 	epoch     int32           // of the last batch
+	mostEpoch int32           // of the segments
 	maxTime   int64           // of the last batch
 	sealed    map[int64]int64 // sizes of the segments at the last orderly end
 	end       int64           // the next offset then
@@ -90,10 +92,13 @@ func (c *checker) partition(dir string) error {
 	if err != nil || len(packs)+len(bases) == 0 {
 		return err
 	}
-	p := &partition{dir: dir, name: filepath.Base(dir), next: slices.Concat(packs, bases)[0]}
+	p := &partition{dir: dir, name: filepath.Base(dir), bases: bases, next: slices.Concat(packs, bases)[0]}
 	c.orderlyEnd(p)
+	if len(packs) > 0 {
+		p.readEpoch()
+	}
 	for i, base := range packs {
-		if err := c.segment(p, packPath(dir, base), base, slices.Concat(packs[i+1:], bases)); err != nil {
+		if err := c.segment(p, packPath(dir, base), base, packs[i+1:]); err != nil {
 			return err
 		}
 	}
@@ -111,6 +116,19 @@ func (c *checker) partition(dir string) error {
 		c.goOn(p, len(bases) > 0, packed)
 	}
 	return nil
+}
+
+// readEpoch finds the latest leader epoch that a segment begins with. Without one
+// it stays 0, what this broker's only leader has.
+func (p *partition) readEpoch() {
+	for _, base := range p.bases {
+		head, err := readPart(filepath.Join(p.dir, strconv.FormatInt(base, 10)+".dat"), 0, batchHeader)
+		if err != nil {
+			continue // its damage is found later
+		}
+		b, _ := batchHead(head)
+		p.mostEpoch = max(p.mostEpoch, b.epoch)
+	}
 }
 
 // goOn plans a tail for a partition that has none behind its packs, or one that
@@ -186,8 +204,8 @@ func (c *checker) orderlyEnd(p *partition) {
 	}
 }
 
-// segment checks one file, a segment or a pack. later are the bases of those
-// behind it.
+// segment checks one file, a segment or a pack. later are the first offsets of
+// those of its kind behind it.
 func (c *checker) segment(p *partition, path string, base int64, later []int64) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -199,7 +217,7 @@ func (c *checker) segment(p *partition, path string, base int64, later []int64) 
 	}
 	for pos := 0; pos < len(raw); {
 		b, ok := batchAt(raw, pos)
-		if !ok || b.first != p.next {
+		if !ok || b.first != p.next || f.packed() && (b.epoch < p.epoch || b.epoch > p.mostEpoch) { // a batch's own checksum leaves its epoch out
 			if b, ok = batchAfter(raw, pos, p.next); !ok {
 				c.tail(p, f, pos, p.tailEnd(f, base, pos, later))
 				break
@@ -220,14 +238,43 @@ func (c *checker) segment(p *partition, path string, base int64, later []int64) 
 func (c *checker) lost(p *partition, f *segmentFile, pos, end int, next int64) {
 	what := fmt.Sprintf("bytes %d to %d of %s do not read", pos, end-1, f.path)
 	if pos == end {
-		what = "a segment before " + f.path + " is missing"
+		what = "a file before " + f.path + " is missing"
 	}
-	c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d are lost", p.name, what, p.next, next-1))
 	if f.mended == nil {
 		f.mended = slices.Clone(f.raw[:pos])
 	}
-	f.mended = filler(f.mended, p.next, next-1, p.epoch, p.maxTime)
+	if again := p.again(f, next); again != nil {
+		c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d stand in a segment too", p.name, what, p.next, next-1))
+		f.mended = append(f.mended, again...)
+	} else {
+		c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d are lost", p.name, what, p.next, next-1))
+		f.mended = filler(f.mended, p.next, next-1, p.epoch, p.maxTime)
+	}
 	p.next = next
+}
+
+// again reads the batches from the offset expected next up to another one from
+// the segments, as long as kfake has not let go of what the pack f holds; nil
+// when they are not all there.
+func (p *partition) again(f *segmentFile, to int64) []byte {
+	if !f.packed() {
+		return nil
+	}
+	var found []byte
+	next := p.next
+	for _, base := range p.bases {
+		path := filepath.Join(p.dir, strconv.FormatInt(base, 10)+".dat")
+		_ = eachBatch(path, func(raw []byte, b batch) error { // its damage is found later
+			if b.first == next && b.last < to {
+				found, next = append(found, raw...), b.last+1
+			}
+			return nil
+		})
+	}
+	if next != to {
+		return nil
+	}
+	return found
 }
 
 // tail judges bytes with nothing whole behind them: end is the offset after the
@@ -235,6 +282,13 @@ func (c *checker) lost(p *partition, f *segmentFile, pos, end int, next int64) {
 func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
 	if end > p.next {
 		c.lost(p, f, pos, len(f.raw), end)
+		return
+	}
+	if f.packed() { // kfake still has what stood there, else an offset behind it would be known
+		c.damage = append(c.damage, fmt.Errorf("%s: bytes %d to %d of %s do not read", p.name, pos, len(f.raw)-1, f.path))
+		if f.mended == nil {
+			f.mended = slices.Clone(f.raw[:pos])
+		}
 		return
 	}
 	if f.mended != nil {
@@ -253,8 +307,12 @@ func (p *partition) tailEnd(f *segmentFile, base int64, pos int, later []int64) 
 	switch {
 	case len(later) > 0:
 		return later[0]
-	case f.packed(): // written whole or not at all
+	case f.packed() && len(p.bases) == 0: // a pack is written whole or not at all
 		return max(p.end, p.next+1)
+	case f.packed() && p.bases[0] > p.next:
+		return p.bases[0]
+	case f.packed():
+		return 0
 	case int64(pos) < p.sealed[base]:
 		return p.end
 	default:
