@@ -15,12 +15,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/bluetick/bluetick/internal/dataroot"
 )
 
 // never, in milliseconds (ten years), puts off kfake's own retention timer.
 const never = "315360000000"
+
+// segmentBytes is where kfake ends a segment of a topic that does not say so
+// itself. It is small because kfake keeps every batch of the last segment in
+// memory: a thousand batches of 500 bytes each are 40 kB of it, and 4 MiB some
+// 650 kB a partition.
+const segmentBytes = "4194304"
 
 // Config is where the broker keeps its data and where clients find it.
 type Config struct {
@@ -59,9 +66,14 @@ type Broker struct {
 	faults  *faultLog          // guards itself
 	guard   *diskGuard         // its dir and free are immutable
 	adm     *kadm.Client       // immutable after Open; closed by Close
+	packs   *packs             // guards itself
+	packer  *packer            // owned by the sweeper
+	warned  int64              // bytes last warned of; owned by the sweeper
+	tail    *kgo.Client        // asks kfake about the tail; immutable after Open, closed by Close
 	stop    context.CancelFunc // ends the sweeper
 	sweeper sync.WaitGroup
-	close   func() error // runs once
+	asking  sync.WaitGroup // answers that are being put together from packs
+	close   func() error   // runs once
 }
 
 // Open starts the broker on the data in cfg.Dir and returns when it accepts
@@ -88,6 +100,14 @@ func Open(cfg Config) (*Broker, error) {
 	if err := checkLog(cfg.Dir, cfg.AcceptLoss, log); err != nil {
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}
+	packed, err := openPacks(cfg.Dir, log)
+	if err != nil {
+		return nil, fmt.Errorf("open embedded kafka: %w", err)
+	}
+	packer, err := newPacker()
+	if err != nil {
+		return nil, fmt.Errorf("open embedded kafka: %w", err)
+	}
 	ln, err := newListener(cfg.Addr, cfg.AdvertisedHost)
 	if err != nil {
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
@@ -98,7 +118,7 @@ func Open(cfg Config) (*Broker, error) {
 		kfake.DataDir(cfg.Dir),
 		kfake.ListenFn(ln.once),
 		kfake.WithLogger(faults),
-		kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": never}),
+		kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": never, "log.segment.bytes": segmentBytes}),
 	}
 	if cfg.Sync {
 		opts = append(opts, kfake.SyncWrites())
@@ -112,47 +132,108 @@ func Open(cfg Config) (*Broker, error) {
 	if guard.free == nil {
 		guard.free = dataroot.FreeBytes
 	}
-	cluster.ControlKey(kmsg.Produce.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		resp, handled := guard.check(req.(*kmsg.ProduceRequest))
-		return resp, nil, handled
-	})
-	b := &Broker{cluster: cluster, ln: ln, now: cfg.Now, log: log, faults: faults, guard: guard}
-	if b.adm, err = b.admit(cfg.Password); err != nil {
+	ctx, stop := context.WithCancel(context.Background())
+	b := &Broker{
+		cluster: cluster, ln: ln, now: cfg.Now, log: log, faults: faults, guard: guard, packs: packed, packer: packer, stop: stop,
+	}
+	if err := b.admit(ctx, cfg.Password); err != nil {
+		stop()
 		cluster.Close()
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	b.stop = stop
 	b.close = sync.OnceValue(b.shutdown)
 	b.sweeper.Go(func() { b.sweepLoop(ctx) })
 	log.Info("embedded kafka started", "addr", b.Addr())
 	return b, nil
 }
 
-// admit makes the broker's own client, asks kfake what it understands, and lets
-// TCP clients in with that.
-func (b *Broker) admit(password string) (*kadm.Client, error) {
+// admit makes the broker's own clients, asks kfake what it understands, puts the
+// disk guard and the packs in front of it, and lets TCP clients in.
+func (b *Broker) admit(ctx context.Context, password string) (err error) {
+	if b.tail, err = kgo.NewClient(append(b.ClientOptions(), kgo.MaxVersions(tailVersions()))...); err != nil {
+		return fmt.Errorf("make the broker's own client: %w", err)
+	}
 	cl, err := kgo.NewClient(b.ClientOptions()...)
 	if err != nil {
-		return nil, fmt.Errorf("make the broker's own client: %w", err)
+		b.tail.Close()
+		return fmt.Errorf("make the broker's own client: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
+	b.adm = kadm.NewClient(cl)
+	askCtx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, cl)
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(askCtx, cl)
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
 	if err != nil {
-		cl.Close()
-		return nil, fmt.Errorf("ask for the requests it understands: %w", err)
+		b.adm.Close()
+		b.tail.Close()
+		return fmt.Errorf("ask for the requests it understands: %w", err)
 	}
+	b.intercept(ctx)
 	g := &guard{password: password, versions: map[int16]kmsg.ApiVersionsResponseApiKey{}, log: b.log}
 	for _, k := range resp.ApiKeys {
 		g.versions[k.ApiKey] = k
 	}
 	b.ln.serve(g)
-	return kadm.NewClient(cl), nil
+	return nil
+}
+
+// tailVersions keeps to fetches that name topics instead of their ids.
+func tailVersions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(kmsg.Fetch.Int16(), 12)
+	return v
+}
+
+// intercept puts what this package adds in front of kfake. kfake asks one request
+// at a time; whoever has to wait does so in packs.run, beside it. ctx ends with
+// the broker.
+func (b *Broker) intercept(ctx context.Context) {
+	p := b.packs
+	p.ask = func(req kmsg.Request) (kmsg.Response, error) {
+		ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+		defer cancel()
+		return b.tail.Broker(0).Request(ctx, req)
+	}
+	p.run = func(fn func() (kmsg.Response, error)) (kmsg.Response, error) {
+		type result struct {
+			resp kmsg.Response
+			err  error
+		}
+		answer := make(chan result, 1)
+		b.asking.Add(1)
+		b.cluster.SleepControl(func() {
+			defer b.asking.Done()
+			resp, err := fn()
+			answer <- result{resp, err}
+		})
+		select { // kfake's end wakes us before the answer is there
+		case r := <-answer:
+			return r.resp, r.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	control := func(key kmsg.Key, fn func(req kmsg.Request) (kmsg.Response, error, bool)) {
+		b.cluster.ControlKey(key.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			b.cluster.KeepControl()
+			return fn(req)
+		})
+	}
+	control(kmsg.Produce, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		resp, handled := b.guard.check(req.(*kmsg.ProduceRequest))
+		return resp, nil, handled
+	})
+	control(kmsg.Fetch, func(req kmsg.Request) (kmsg.Response, error, bool) { return p.fetch(req.(*kmsg.FetchRequest)) })
+	control(kmsg.ListOffsets, func(req kmsg.Request) (kmsg.Response, error, bool) { return p.list(req.(*kmsg.ListOffsetsRequest)) })
+	control(kmsg.DeleteRecords, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		return p.remove(req.(*kmsg.DeleteRecordsRequest))
+	})
+	control(kmsg.DeleteTopics, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		p.forget(req.(*kmsg.DeleteTopicsRequest))
+		return nil, nil, false
+	})
 }
 
 // Addr returns the host:port that other processes connect to, or "" when they
@@ -183,6 +264,8 @@ func (b *Broker) shutdown() error {
 	b.adm.Close()
 	b.faults.collect()
 	b.cluster.Close()
+	b.tail.Close()
+	b.asking.Wait()
 	err := b.faults.collected()
 	if err == nil {
 		err = writeSums(b.guard.dir)

@@ -31,8 +31,10 @@ type checker struct {
 // partition is a partition of the log while it is checked.
 type partition struct {
 	dir, name string
+	bases     []int64         // first offsets of its segments
 	next      int64           // the offset expected next
 	epoch     int32           // of the last batch
+	mostEpoch int32           // of the segments
 	maxTime   int64           // of the last batch
 	sealed    map[int64]int64 // sizes of the segments at the last orderly end
 	end       int64           // the next offset then
@@ -45,6 +47,9 @@ type segmentFile struct {
 	whole  []batch
 	mended []byte // without what cannot be read; nil as long as nothing is wrong
 }
+
+// packed says that it is a pack, which has no index.
+func (f *segmentFile) packed() bool { return strings.HasSuffix(f.path, packSuffix) }
 
 func (f *segmentFile) index() string { return strings.TrimSuffix(f.path, ".dat") + ".idx" }
 
@@ -79,29 +84,85 @@ func checkLog(dir string, accept bool, log *slog.Logger) error {
 }
 
 func (c *checker) partition(dir string) error {
-	bases, err := segments(dir)
-	if err != nil || len(bases) == 0 {
+	packs, err := numbered(dir, packSuffix)
+	if err != nil {
 		return err
 	}
-	p := &partition{dir: dir, name: filepath.Base(dir), next: bases[0]}
+	bases, err := segments(dir)
+	if err != nil || len(packs)+len(bases) == 0 {
+		return err
+	}
+	p := &partition{dir: dir, name: filepath.Base(dir), bases: bases, next: slices.Concat(packs, bases)[0]}
 	c.orderlyEnd(p)
-	for i, base := range bases {
-		if err := c.segment(p, base, bases[i+1:]); err != nil {
+	if len(packs) > 0 {
+		p.readEpoch()
+	}
+	for i, base := range packs {
+		if err := c.segment(p, packPath(dir, base), base, packs[i+1:]); err != nil {
 			return err
 		}
+	}
+	packed := p.next
+	if len(packs) > 0 && len(bases) > 0 {
+		p.next = min(p.next, bases[0]) // kfake had not let go of what is packed
+	}
+	for i, base := range bases {
+		path := filepath.Join(dir, strconv.FormatInt(base, 10)+".dat")
+		if err := c.segment(p, path, base, bases[i+1:]); err != nil {
+			return err
+		}
+	}
+	if len(packs) > 0 && (len(bases) == 0 || p.next < packed) {
+		c.goOn(p, len(bases) > 0, packed)
 	}
 	return nil
 }
 
+// readEpoch finds the latest leader epoch that a segment begins with. Without one
+// it stays 0, what this broker's only leader has.
+func (p *partition) readEpoch() {
+	for _, base := range p.bases {
+		head, err := readPart(filepath.Join(p.dir, strconv.FormatInt(base, 10)+".dat"), 0, batchHeader)
+		if err != nil {
+			continue // its damage is found later
+		}
+		b, _ := batchHead(head)
+		p.mostEpoch = max(p.mostEpoch, b.epoch)
+	}
+}
+
+// goOn plans a tail for a partition that has none behind its packs, or one that
+// ends before they do: kfake takes the next offset from it. What was in the tail
+// is packed or was never synced.
+func (c *checker) goOn(p *partition, hasTail bool, end int64) {
+	first := end - 1
+	if hasTail {
+		first = p.next
+	}
+	raw := filler(nil, first, end-1, p.epoch, p.maxTime)
+	c.mends = append(c.mends, func() error {
+		c.log.Warn("the log ends before its packs do and goes on behind them", "partition", p.name, "offset", end)
+		path := filepath.Join(p.dir, strconv.FormatInt(first, 10)+".dat")
+		if err := replace(path, raw); err != nil {
+			return err
+		}
+		b, _ := batchAt(raw, 0)
+		return replace(strings.TrimSuffix(path, ".dat")+".idx", index([]batch{b}))
+	})
+}
+
 // segments lists the base offsets of the segments that hold anything.
-func segments(dir string) ([]int64, error) {
+func segments(dir string) ([]int64, error) { return numbered(dir, ".dat") }
+
+// numbered lists the offsets in the names of the files that hold anything.
+func numbered(dir, suffix string) ([]int64, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var bases []int64
 	for _, f := range files {
-		name, ok := strings.CutSuffix(f.Name(), ".dat")
+		name, ok := strings.CutSuffix(f.Name(), suffix)
 		base, errName := strconv.ParseInt(name, 10, 64)
 		if !ok || errName != nil {
 			continue
@@ -143,9 +204,9 @@ func (c *checker) orderlyEnd(p *partition) {
 	}
 }
 
-// segment checks one file. later are the bases of those behind it.
-func (c *checker) segment(p *partition, base int64, later []int64) error {
-	path := filepath.Join(p.dir, strconv.FormatInt(base, 10)+".dat")
+// segment checks one file, a segment or a pack. later are the first offsets of
+// those of its kind behind it.
+func (c *checker) segment(p *partition, path string, base int64, later []int64) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -156,9 +217,9 @@ func (c *checker) segment(p *partition, base int64, later []int64) error {
 	}
 	for pos := 0; pos < len(raw); {
 		b, ok := batchAt(raw, pos)
-		if !ok || b.first != p.next {
+		if !ok || b.first != p.next || f.packed() && (b.epoch < p.epoch || b.epoch > p.mostEpoch) { // a batch's own checksum leaves its epoch out
 			if b, ok = batchAfter(raw, pos, p.next); !ok {
-				c.tail(p, f, pos, p.tailEnd(base, pos, later))
+				c.tail(p, f, pos, p.tailEnd(f, base, pos, later))
 				break
 			}
 			c.lost(p, f, pos, b.pos, b.first)
@@ -177,14 +238,43 @@ func (c *checker) segment(p *partition, base int64, later []int64) error {
 func (c *checker) lost(p *partition, f *segmentFile, pos, end int, next int64) {
 	what := fmt.Sprintf("bytes %d to %d of %s do not read", pos, end-1, f.path)
 	if pos == end {
-		what = "a segment before " + f.path + " is missing"
+		what = "a file before " + f.path + " is missing"
 	}
-	c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d are lost", p.name, what, p.next, next-1))
 	if f.mended == nil {
 		f.mended = slices.Clone(f.raw[:pos])
 	}
-	f.mended = filler(f.mended, p.next, next-1, p.epoch, p.maxTime)
+	if again := p.again(f, next); again != nil {
+		c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d stand in a segment too", p.name, what, p.next, next-1))
+		f.mended = append(f.mended, again...)
+	} else {
+		c.damage = append(c.damage, fmt.Errorf("%s: %s, offsets %d to %d are lost", p.name, what, p.next, next-1))
+		f.mended = filler(f.mended, p.next, next-1, p.epoch, p.maxTime)
+	}
 	p.next = next
+}
+
+// again reads the batches from the offset expected next up to another one from
+// the segments, as long as kfake has not let go of what the pack f holds; nil
+// when they are not all there.
+func (p *partition) again(f *segmentFile, to int64) []byte {
+	if !f.packed() {
+		return nil
+	}
+	var found []byte
+	next := p.next
+	for _, base := range p.bases {
+		path := filepath.Join(p.dir, strconv.FormatInt(base, 10)+".dat")
+		_ = eachBatch(path, func(raw []byte, b batch) error { // its damage is found later
+			if b.first == next && b.last < to {
+				found, next = append(found, raw...), b.last+1
+			}
+			return nil
+		})
+	}
+	if next != to {
+		return nil
+	}
+	return found
 }
 
 // tail judges bytes with nothing whole behind them: end is the offset after the
@@ -192,6 +282,13 @@ func (c *checker) lost(p *partition, f *segmentFile, pos, end int, next int64) {
 func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
 	if end > p.next {
 		c.lost(p, f, pos, len(f.raw), end)
+		return
+	}
+	if f.packed() { // kfake still has what stood there, else an offset behind it would be known
+		c.damage = append(c.damage, fmt.Errorf("%s: bytes %d to %d of %s do not read", p.name, pos, len(f.raw)-1, f.path))
+		if f.mended == nil {
+			f.mended = slices.Clone(f.raw[:pos])
+		}
 		return
 	}
 	if f.mended != nil {
@@ -206,10 +303,16 @@ func (c *checker) tail(p *partition, f *segmentFile, pos int, end int64) {
 // tailEnd is the offset after the records that were at pos, up to the end of
 // the segment, as far as that is known: a segment follows, or the tail had been
 // written before the last orderly end. 0 means that it is a torn tail.
-func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
+func (p *partition) tailEnd(f *segmentFile, base int64, pos int, later []int64) int64 {
 	switch {
 	case len(later) > 0:
 		return later[0]
+	case f.packed() && len(p.bases) == 0: // a pack is written whole or not at all
+		return max(p.end, p.next+1)
+	case f.packed() && p.bases[0] > p.next:
+		return p.bases[0]
+	case f.packed():
+		return 0
 	case int64(pos) < p.sealed[base]:
 		return p.end
 	default:
@@ -221,6 +324,10 @@ func (p *partition) tailEnd(base int64, pos int, later []int64) int64 {
 func (c *checker) finish(p *partition, f *segmentFile) error {
 	if f.mended != nil {
 		c.mends = append(c.mends, func() error { return c.rewrite(p, f) })
+		return nil
+	}
+	if f.packed() {
+		f.raw = nil
 		return nil
 	}
 	old, err := os.ReadFile(f.index())
@@ -251,6 +358,9 @@ func (c *checker) rewrite(p *partition, f *segmentFile) error {
 		return err
 	}
 	c.log.Error("the log goes on without records that cannot be read", "partition", p.name, "copy", aside)
+	if f.packed() {
+		return nil
+	}
 	var whole []batch
 	for pos := 0; pos < len(f.mended); {
 		b, _ := batchAt(f.mended, pos) // they were read or written a moment ago

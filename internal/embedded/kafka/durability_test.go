@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -91,7 +92,7 @@ func TestKillKeepsAcknowledged(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	c := startChild(t, dir)
-	createTopic(t, c.addr, 1, nil)
+	createTopic(t, c.addr, 1, map[string]*string{"segment.bytes": kadm.StringPtr("100000000")}) // the limit is one of a file
 	cl := client(t, c.addr, kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxBufferedRecords(64))
 	a := newAcks(1)
 	pad := strings.Repeat("x", 10_000)

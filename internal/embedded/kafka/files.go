@@ -92,13 +92,29 @@ func (c *checker) besides() error {
 	return c.topics()
 }
 
+// topicList is topics.json.
+type topicList struct {
+	Topics []struct {
+		Name       string `json:"name"`
+		ID         []byte `json:"id"`
+		Partitions int    `json:"partitions"`
+	} `json:"topics"`
+}
+
 // topics refuses a folder whose records nobody would find: kfake takes a folder
 // without meta.json for a new one, and ignores a partition that topics.json does
 // not name. No flag overrides it, because the records are there.
 func (c *checker) topics() error {
 	segments, err := fs.Glob(os.DirFS(c.dir), "partitions/*/*.dat")
-	if err != nil || len(segments) == 0 {
+	if err != nil {
 		return err
+	}
+	packed, err := fs.Glob(os.DirFS(c.dir), "partitions/*/*"+packSuffix)
+	if err != nil {
+		return err
+	}
+	if segments = append(segments, packed...); len(segments) == 0 {
+		return nil
 	}
 	var meta struct {
 		ClusterID string `json:"cluster_id"`
@@ -106,13 +122,7 @@ func (c *checker) topics() error {
 	if err := c.must("meta.json", &meta); err != nil {
 		return err
 	}
-	var list struct {
-		Topics []struct {
-			Name       string `json:"name"`
-			ID         []byte `json:"id"`
-			Partitions int    `json:"partitions"`
-		} `json:"topics"`
-	}
+	var list topicList
 	if err := c.must("topics.json", &list); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const (
 	sweepTimeout = 30 * time.Second
 )
 
-// sweepLoop deletes old records until ctx ends.
+// sweepLoop deletes old records and packs the rest until ctx ends.
 func (b *Broker) sweepLoop(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -33,6 +33,10 @@ func (b *Broker) sweepLoop(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			b.log.Warn("retention sweep incomplete, the next one tries again", "err", err, "every", sweepEvery)
 		}
+		if err := b.pack(ctx); err != nil && ctx.Err() == nil {
+			b.log.Error("old records are not packed and their batches stay in memory, the next attempt follows", "err", err, "every", sweepEvery)
+		}
+		b.weigh()
 	}
 }
 
@@ -82,7 +86,8 @@ func (b *Broker) sweepTopic(ctx context.Context, topic string, cutoff time.Time)
 		if !okStart || !okEnd || o.Err != nil || start.Err != nil || end.Err != nil {
 			return // deleted meanwhile
 		}
-		if to := min(o.Offset, end.Offset-1); to > start.Offset {
+		to := b.packs.floor(place{topic, o.Partition}, min(o.Offset, end.Offset-1))
+		if to > start.Offset {
 			del.Add(kadm.Offset{Topic: topic, Partition: o.Partition, At: to})
 		}
 	})

@@ -21,29 +21,38 @@ type batch struct {
 	first, last int64 // offsets
 	epoch       int32
 	attributes  int16
+	firstTime   int64
 	maxTime     int64
+	records     int32
 }
 
-// batchAt reads the batch at pos; ok is false when no whole one is there.
+// batchHead reads the head of a batch, unchecked, and how long it says it is.
+func batchHead(at []byte) (b batch, size int64) {
+	size = 12 + int64(int32(binary.BigEndian.Uint32(at[8:])))
+	b = batch{
+		size: int(size), first: int64(binary.BigEndian.Uint64(at)),
+		epoch: int32(binary.BigEndian.Uint32(at[12:])), attributes: int16(binary.BigEndian.Uint16(at[21:])),
+		firstTime: int64(binary.BigEndian.Uint64(at[27:])), maxTime: int64(binary.BigEndian.Uint64(at[35:])),
+		records: int32(binary.BigEndian.Uint32(at[57:])),
+	}
+	b.last = b.first + int64(int32(binary.BigEndian.Uint32(at[23:])))
+	return b, size
+}
+
+// batchAt reads the batch at pos; ok is false when none stands there whole.
 func batchAt(raw []byte, pos int) (b batch, ok bool) {
 	if pos < 0 || len(raw)-pos < batchHeader {
 		return batch{}, false
 	}
 	at := raw[pos:]
-	size := 12 + int64(int32(binary.BigEndian.Uint32(at[8:])))
+	b, size := batchHead(at)
 	if size < batchHeader || size > int64(len(at)) || at[16] != 2 {
 		return batch{}, false
 	}
-	delta := int32(binary.BigEndian.Uint32(at[23:]))
-	b = batch{
-		pos: pos, size: int(size), first: int64(binary.BigEndian.Uint64(at)),
-		epoch: int32(binary.BigEndian.Uint32(at[12:])), attributes: int16(binary.BigEndian.Uint16(at[21:])),
-		maxTime: int64(binary.BigEndian.Uint64(at[35:])),
-	}
-	b.last = b.first + int64(delta)
-	if b.first < 0 || delta < 0 || checksum(at[21:size]) != binary.BigEndian.Uint32(at[17:]) {
+	if b.first < 0 || b.last < b.first || checksum(at[21:size]) != binary.BigEndian.Uint32(at[17:]) {
 		return batch{}, false
 	}
+	b.pos = pos
 	return b, true
 }
 

@@ -198,6 +198,9 @@ func (p *Process) openBroker() error {
 	}
 	p.life.OnStop("embedded kafka", func(context.Context) error { return broker.Close() })
 	p.reach, p.room = broker.ClientOptions(), broker.Room
+	p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "bluetick", Subsystem: "embedded_kafka", Name: "memory_bytes", Help: "What the embedded log costs in memory: its batches, packed and not.",
+	}, func() float64 { return float64(broker.Weight().Bytes) }))
 	if p.run.Kafka = broker.Addr(); p.run.Kafka != "" {
 		p.run.KafkaUser, p.run.KafkaPassword = embeddedkafka.User, password
 	}
