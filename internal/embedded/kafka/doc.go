@@ -41,21 +41,25 @@
 //   - P1: at every offset stands the record that was acknowledged there: key, value,
 //     headers, time. Producer ids and sequences are left out; kfake keeps what it
 //     needs of them elsewhere.
+//
 //   - P2: whoever reads, by offset or by time, finds the same as without packs.
+//
 //   - P3: a pack is whole or not there: it is written beside its place, read again,
 //     synced and renamed before anybody is told of it, and kfake lets go of a segment
 //     only a pass later. The tail always holds the last segment, from which kfake
 //     takes the next offset.
+//
 //   - P4: a pack that does not read, or is missing, refuses the start like a damaged
 //     segment. There is no torn tail in it.
+//
 //   - P5: retention and DeleteRecords move the log's start through packs too;
 //     retention deletes whole packs, at most one file of 8 MiB later than it could.
 //
-//	the process is killed        what is there              the next start
-//	while a pack is written      a .tmp file, the segment   deletes the file, packs again
-//	before kfake has let go      both                       the pack is served, kfake lets go
-//	while kfake lets go          the pack, a part or none   the pack is served
-//	                             of the segment
+//     the process is killed        what is there              the next start
+//     while a pack is written      a .tmp file, the segment   deletes the file, packs again
+//     before kfake has let go      both                       the pack is served, kfake lets go
+//     while kfake lets go          the pack, a part or none   the pack is served
+//     of the segment
 //
 // Records of transactions stay in the tail: which of them count, only kfake knows.
 // bluetick writes none.
