@@ -55,11 +55,12 @@
 //   - P5: retention and DeleteRecords move the log's start through packs too;
 //     retention deletes whole packs, at most one file of 8 MiB later than it could.
 //
-//     the process is killed        what is there              the next start
-//     while a pack is written      a .tmp file, the segment   deletes the file, packs again
-//     before kfake has let go      both                       the pack is served, kfake lets go
-//     while kfake lets go          the pack, a part or none   the pack is served
-//     of the segment
+// What a kill leaves:
+//
+//	the process is killed     what is there                    the next start
+//	while a pack is written   a .tmp file, the segment         deletes the file, packs again
+//	before kfake has let go   both                             the pack is served, kfake lets go
+//	while kfake lets go       the pack, part of the segment    the pack is served
 //
 // Records of transactions stay in the tail: which of them count, only kfake knows.
 // bluetick writes none.
