@@ -41,13 +41,17 @@
 //   - P1: at every offset stands the record that was acknowledged there: key, value,
 //     headers, time. Producer ids and sequences are left out; kfake keeps what it
 //     needs of them elsewhere.
+//
 //   - P2: whoever reads, by offset or by time, finds the same as without packs.
+//
 //   - P3: a pack is whole or not there: it is written beside its place, read again,
 //     synced and renamed before anybody is told of it, and kfake lets go of a segment
 //     only a pass later. The tail always holds the last segment, from which kfake
 //     takes the next offset.
+//
 //   - P4: a pack that does not read, or is missing, refuses the start like a damaged
 //     segment. There is no torn tail in it.
+//
 //   - P5: retention and DeleteRecords move the log's start through packs too;
 //     retention deletes whole packs, at most one file of 8 MiB later than it could.
 //
@@ -55,14 +59,13 @@
 // a pass could end at records that kfake has let go of. There are no fetch sessions,
 // because a request of one does not name all that it wants.
 //
-// What is left when it ends in the middle:
+// What a kill leaves:
 //
-//	the process is killed        what is there              the next start
-//	while a pack is written      a .tmp file, the segment   deletes the file, packs again
-//	before kfake has let go      both                       the pack is served, kfake lets go
-//	while kfake lets go          the pack, a part or none   the pack is served
-//	                             of the segment
-//	while packs are deleted      younger packs, the tail    the log begins with the oldest pack left
+//	the process is killed     what is there                    the next start
+//	while a pack is written   a .tmp file, the segment         deletes the file, packs again
+//	before kfake has let go   both                             the pack is served, kfake lets go
+//	while kfake lets go       the pack, part of the segment    the pack is served
+//	while packs are deleted   younger packs, the tail          begins with the oldest pack left
 //
 // Records of transactions stay in the tail: which of them count, only kfake knows.
 // bluetick writes none.
