@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,8 @@ func fetchAll(t *testing.T, cl *kgo.Client, from int64, change func(*kmsg.FetchR
 	defer cancel()
 	resp, err := cl.Broker(0).Request(ctx, req)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return &kmsg.FetchResponse{Topics: []kmsg.FetchResponseTopic{{Partitions: make([]kmsg.FetchResponseTopicPartition, 1)}}}
 	}
 	return resp.(*kmsg.FetchResponse)
 }
@@ -74,4 +76,24 @@ func TestLongWait(t *testing.T) {
 	if part := resp.Topics[0].Partitions[0]; part.ErrorCode != 0 || part.HighWatermark != end {
 		t.Errorf("code %d, end %d, want %d", part.ErrorCode, part.HighWatermark, end)
 	}
+}
+
+// TestManyFetchesOfPacks has many readers ask for packed records again the moment
+// they are answered. kfake once woke a request twice and stood still.
+func TestManyFetchesOfPacks(t *testing.T) {
+	b, _ := filled(t, t.TempDir())
+	pack(t, b, 3)
+	var readers sync.WaitGroup
+	for range 16 {
+		cl := client(t, b.Addr(), kgo.MaxVersions(tailVersions()))
+		readers.Go(func() {
+			for range 300 {
+				resp := fetchAll(t, cl, 0, func(req *kmsg.FetchRequest) { req.MaxBytes = 1 })
+				if part := resp.Topics[0].Partitions[0]; part.ErrorCode != 0 || len(part.RecordBatches) == 0 {
+					t.Errorf("code %d, %d bytes", part.ErrorCode, len(part.RecordBatches))
+				}
+			}
+		})
+	}
+	readers.Wait()
 }
