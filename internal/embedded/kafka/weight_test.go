@@ -61,7 +61,7 @@ func heap() int64 {
 // is 9 MB.
 func TestHeapOfALongLog(t *testing.T) {
 	if testing.Short() {
-		t.Skip("the race detector's own memory says nothing, and it takes a minute there")
+		t.Skip("beside the race detector's own memory this says nothing, and it is slow there")
 	}
 	const step, slack = 60_000, 3 << 20
 	b := open(t, Config{Dir: t.TempDir()})
