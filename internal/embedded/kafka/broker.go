@@ -113,17 +113,7 @@ func Open(cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}
 	faults := &faultLog{log: log}
-	opts := []kfake.Opt{
-		kfake.NumBrokers(1),
-		kfake.DataDir(cfg.Dir),
-		kfake.ListenFn(ln.once),
-		kfake.WithLogger(faults),
-		kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": never, "log.segment.bytes": segmentBytes}),
-	}
-	if cfg.Sync {
-		opts = append(opts, kfake.SyncWrites())
-	}
-	cluster, err := kfake.NewCluster(opts...)
+	cluster, err := kfake.NewCluster(options(cfg, ln, faults)...)
 	if err != nil {
 		_ = ln.Close() // already closed when kfake got as far as using it
 		return nil, fmt.Errorf("open embedded kafka on %s: %w", cfg.Dir, err)
@@ -145,6 +135,26 @@ func Open(cfg Config) (*Broker, error) {
 	b.sweeper.Go(func() { b.sweepLoop(ctx) })
 	log.Info("embedded kafka started", "addr", b.Addr())
 	return b, nil
+}
+
+// options are those of kfake.
+func options(cfg Config, ln *listener, faults *faultLog) []kfake.Opt {
+	opts := []kfake.Opt{
+		kfake.NumBrokers(1),
+		kfake.DataDir(cfg.Dir),
+		kfake.ListenFn(ln.once),
+		kfake.WithLogger(faults),
+		// Answers of a connection stay in order, as kfake reads its next request after
+		// the answer. The other way lets two goroutines wait for one request, when it
+		// comes in the moment in which the one before is struck off: a data race, and
+		// a request that is woken twice would stop kfake.
+		kfake.SleepOutOfOrder(),
+		kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": never, "log.segment.bytes": segmentBytes}),
+	}
+	if cfg.Sync {
+		opts = append(opts, kfake.SyncWrites())
+	}
+	return opts
 }
 
 // admit makes the broker's own clients, asks kfake what it understands, puts the

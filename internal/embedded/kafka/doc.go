@@ -55,12 +55,17 @@
 //   - P5: retention and DeleteRecords move the log's start through packs too;
 //     retention deletes whole packs, at most one file of 8 MiB later than it could.
 //
+// A fetch waits for 20 seconds at most, whatever it asks for: a wait that outlasts
+// a pass could end at records that kfake has let go of. There are no fetch sessions,
+// because a request of one does not name all that it wants.
+//
 // What a kill leaves:
 //
 //	the process is killed     what is there                    the next start
 //	while a pack is written   a .tmp file, the segment         deletes the file, packs again
 //	before kfake has let go   both                             the pack is served, kfake lets go
 //	while kfake lets go       the pack, part of the segment    the pack is served
+//	while packs are deleted   younger packs, the tail          begins with the oldest pack left
 //
 // Records of transactions stay in the tail: which of them count, only kfake knows.
 // bluetick writes none.

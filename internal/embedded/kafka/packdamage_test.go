@@ -116,7 +116,7 @@ func TestFlippedByteOfPack(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := checkLog(dir, false, slog.New(slog.DiscardHandler)); err != nil || flips < 500 {
+			if err := checkLog(dir, false, slog.New(slog.DiscardHandler)); err != nil || flips < 100 {
 				t.Errorf("%d flips; without: %v", flips, err)
 			}
 		})

@@ -109,7 +109,10 @@ func (p *packs) trimTails(starts map[place]int64) error {
 	if err != nil {
 		return fmt.Errorf("delete from the tail what is packed: %w", err)
 	}
-	return trimmed(answer.(*kmsg.DeleteRecordsResponse))
+	if err := trimmed(answer.(*kmsg.DeleteRecordsResponse)); err != nil {
+		return err
+	}
+	return p.did("the tail let go of")
 }
 
 func trimmed(resp *kmsg.DeleteRecordsResponse) error {
@@ -203,6 +206,9 @@ func (b *Broker) keep(at place, first int64, s segment) error {
 	if err := replace(path, w.out); err != nil {
 		return fmt.Errorf("write a pack: %w", err)
 	}
+	if err := b.packs.did("a pack written"); err != nil {
+		return err
+	}
 	f := packFile{path: path, size: int64(len(w.out))}
 	for pos := 0; pos < len(w.out); {
 		one, _ := batchAt(w.out, pos) // check has read them
@@ -210,7 +216,10 @@ func (b *Broker) keep(at place, first int64, s segment) error {
 		pos += one.size
 	}
 	f.batches = slices.Clip(f.batches)
-	return b.packs.add(at, f, s.floor, s.deleted)
+	if err := b.packs.add(at, f, s.floor, s.deleted); err != nil {
+		return err
+	}
+	return b.packs.did("a pack served")
 }
 
 // floor moves an offset down to where its pack begins: retention deletes whole

@@ -198,6 +198,9 @@ func (p *packs) removePacked(req *kmsg.DeleteRecordsRequest) (kmsg.Response, err
 		}
 		ask.Topics = append(ask.Topics, out)
 	}
+	if err := p.did("packs deleted, the tail not"); err != nil {
+		return nil, err
+	}
 	answer, err := p.ask(ask)
 	if err != nil {
 		return nil, fmt.Errorf("delete records of the tail: %w", err)

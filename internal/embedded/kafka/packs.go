@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -28,7 +29,12 @@ type packs struct {
 	log *slog.Logger                                                  // immutable
 	ask func(req kmsg.Request) (kmsg.Response, error)                 // asks kfake about the tail; immutable once clients are let in
 	run func(fn func() (kmsg.Response, error)) (kmsg.Response, error) // waits outside kfake's request goroutine; immutable likewise
-	mu  struct {
+	// mostWait is the constant of that name, less in tests.
+	mostWait time.Duration
+	// after is told of each step that would outlast a crash, and ends the work with
+	// its error; tests only, else nil.
+	after func(step string) error
+	mu    struct {
 		sync.RWMutex
 		logs  map[place]*packedLog
 		names map[[16]byte]string // of topics, by id
@@ -85,7 +91,7 @@ func (l *packedLog) end() int64 {
 // openPacks reads where the batches of all packs begin. checkLog has read them
 // whole.
 func openPacks(dir string, log *slog.Logger) (*packs, error) {
-	p := &packs{dir: dir, log: log}
+	p := &packs{dir: dir, log: log, mostWait: mostWait}
 	p.mu.logs, p.mu.names = map[place]*packedLog{}, map[[16]byte]string{}
 	parts, err := os.ReadDir(filepath.Join(dir, "partitions"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -245,11 +251,22 @@ func (p *packs) drop(at place, to int64) error {
 			return fmt.Errorf("delete a pack: %w", err)
 		}
 		l.files = l.files[1:]
+		if err := p.did("a pack deleted"); err != nil {
+			return err
+		}
 	}
 	if len(l.files) == 0 {
 		delete(p.mu.logs, at)
 	}
 	return nil
+}
+
+// did tells of a step.
+func (p *packs) did(step string) error {
+	if p.after == nil {
+		return nil
+	}
+	return p.after(step)
 }
 
 // forget is called when topics are to be deleted: kfake removes their folders.

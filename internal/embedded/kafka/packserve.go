@@ -20,13 +20,24 @@ const (
 	// packedAnswer bounds what one answer takes from the packs of a partition: some
 	// megabytes once they are decompressed.
 	packedAnswer = 256 << 10
+	// mostWait is how long a fetch may wait for records, whatever it asks for: less
+	// than a pass takes to come, so that what kfake looks for when the wait is over
+	// has not been let go of meanwhile.
+	mostWait = sweepEvery / 3
 )
 
 // fetch serves what is packed, and has kfake answer for the rest of the request.
 func (p *packs) fetch(req *kmsg.FetchRequest) (kmsg.Response, error, bool) {
 	// With a session a request names only what changed, and what it does not name
-	// could be packed. Without one it names all.
+	// could be packed. Without one it names all. A session that another build gave
+	// out is unknown here, and its client begins anew.
+	if req.SessionID != 0 && req.SessionEpoch > 0 {
+		resp := req.ResponseKind().(*kmsg.FetchResponse)
+		resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
+		return resp, nil, true
+	}
 	req.SessionID, req.SessionEpoch, req.ForgottenTopics = 0, -1, nil
+	req.MaxWaitMillis = min(req.MaxWaitMillis, int32(p.mostWait.Milliseconds()))
 	if req.ReplicaID == tailOnly || !p.anyPacked(req) {
 		return nil, nil, false
 	}

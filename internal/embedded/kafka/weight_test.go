@@ -60,6 +60,9 @@ func heap() int64 {
 // does not grow by more than Weight says and a little: in kfake alone, twice the step
 // is 9 MB.
 func TestHeapOfALongLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("beside the race detector's own memory this says nothing, and it is slow there")
+	}
 	const step, slack = 60_000, 3 << 20
 	b := open(t, Config{Dir: t.TempDir()})
 	createTopic(t, b.Addr(), 1, nil)
