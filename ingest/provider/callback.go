@@ -201,9 +201,9 @@ func unescape(pairs [][2]string) bool {
 	return true
 }
 
-// splitPairs reads pairs with that separator between them. Unless every part has a name of letters, digits,
-// '_', '-' or '.' and a value, the text is not of this form: base64 ends in '='
-// too.
+// splitPairs reads pairs with that separator between them. Unless every part has
+// a name of letters, digits, '_', '-' or '.' and a value, the text is not of this
+// form: base64 ends in '=' too.
 func splitPairs(s, separator string) ([][2]string, bool) {
 	var pairs [][2]string
 	for part := range strings.SplitSeq(s, separator) {

@@ -19,9 +19,10 @@
 //   - Endpoint answers the requests of that source. The door asks it in this
 //     order: is the method allowed (Methods), is this the provider's handshake
 //     (Handshake), is it signed at all (Claim, before the body is read), is it
-//     authentic (Verify), what does it say (Decode). Verify must not parse the body beyond what the signature needs. Result.Reply
-//     is the answer if the provider asks for one other than a plain 200, such
-//     as an empty 204 or a redirect. The door sends it once Kafka has everything.
+//     authentic (Verify), what does it say (Decode). Verify must not parse the
+//     body beyond what the signature needs. Result.Reply is the answer if the
+//     provider asks for one other than a plain 200, such as an empty 204 or a
+//     redirect. The door sends it once Kafka has everything.
 //
 // The command line hands the door a Registry with one instance of each provider;
 // that list is the only one.
@@ -48,6 +49,6 @@
 // # Tests that every provider must pass
 //
 // Package providertest has them: Check is for each result, Claim for each
-// signature, Retry and Concurrent are for each provider. Each provider adds golden files, fuzz targets for
-// decoding and privacy, and a table for its signatures.
+// signature, Retry and Concurrent are for each provider. Each provider adds golden
+// files, fuzz targets for decoding and privacy, and a table for its signatures.
 package provider

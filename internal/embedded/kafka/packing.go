@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,19 +20,9 @@ import (
 // of which the packed ones are served; after it, the pack.
 func (b *Broker) pack(ctx context.Context) error {
 	p := b.packs
-	deleted, err := p.reload()
+	places, deleted, err := p.reload()
 	if err != nil {
 		return err
-	}
-	var places []place
-	parts, err := os.ReadDir(filepath.Join(p.dir, "partitions"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, part := range parts {
-		if at, ok := placeOf(part.Name()); ok {
-			places = append(places, at)
-		}
 	}
 	starts, err := p.offsets(tailStart, func(ask func(place)) {
 		for _, at := range places {
@@ -59,8 +48,9 @@ func (b *Broker) pack(ctx context.Context) error {
 }
 
 // reload reads the packs of logs that forget has left without, because their
-// topic was not deleted after all, and says how many deletions there were.
-func (p *packs) reload() (deleted int, err error) {
+// topic was not deleted after all. It returns the partitions there are and, counted
+// before these were looked for, how many deletions of topics there had been.
+func (p *packs) reload() (places []place, deleted int, err error) {
 	p.mu.RLock()
 	deleted = p.mu.deleted
 	known := make(map[place]bool, len(p.mu.logs))
@@ -68,21 +58,18 @@ func (p *packs) reload() (deleted int, err error) {
 		known[at] = true
 	}
 	p.mu.RUnlock()
-	found, err := filepath.Glob(filepath.Join(p.dir, "partitions", "*", "*"+packSuffix))
-	if err != nil {
-		return 0, err
+	if places, err = p.places(); err != nil {
+		return nil, 0, err
 	}
-	for _, path := range found {
-		at, ok := placeOf(filepath.Base(filepath.Dir(path)))
-		if !ok || known[at] {
+	for _, at := range places {
+		if known[at] {
 			continue
 		}
-		known[at] = true
-		if err := p.load(at); err != nil {
-			return 0, fmt.Errorf("read the packs of %s-%d: %w", at.topic, at.partition, err)
+		if err := p.load(at); err != nil && !errors.Is(err, fs.ErrNotExist) { // deleted meanwhile
+			return nil, 0, fmt.Errorf("read the packs of %s-%d: %w", at.topic, at.partition, err)
 		}
 	}
-	return deleted, nil
+	return places, deleted, nil
 }
 
 // trimTails has kfake delete what was packed a pass ago. starts is where its

@@ -93,20 +93,31 @@ func (l *packedLog) end() int64 {
 func openPacks(dir string, log *slog.Logger) (*packs, error) {
 	p := &packs{dir: dir, log: log, mostWait: mostWait}
 	p.mu.logs, p.mu.names = map[place]*packedLog{}, map[[16]byte]string{}
-	parts, err := os.ReadDir(filepath.Join(dir, "partitions"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	places, err := p.places()
+	if err != nil {
 		return nil, err
 	}
-	for _, part := range parts {
-		at, ok := placeOf(part.Name())
-		if !ok {
-			continue
-		}
+	for _, at := range places {
 		if err := p.load(at); err != nil {
-			return nil, fmt.Errorf("read the packs of %s: %w", part.Name(), err)
+			return nil, fmt.Errorf("read the packs of %s-%d: %w", at.topic, at.partition, err)
 		}
 	}
 	return p, nil
+}
+
+// places are the partitions that have a folder.
+func (p *packs) places() ([]place, error) {
+	parts, err := os.ReadDir(filepath.Join(p.dir, "partitions"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var places []place
+	for _, part := range parts {
+		if at, ok := placeOf(part.Name()); ok {
+			places = append(places, at)
+		}
+	}
+	return places, nil
 }
 
 // placeOf reads the name of a partition's folder.

@@ -1,12 +1,12 @@
 package kafka
 
 import (
+	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 const (
-	// tailEntry is what kfake keeps in memory for a batch, measured (docs/benchmarks.md).
+	// tailEntry is what kfake keeps in memory for a batch, measured (docs/decisions/0042).
 	tailEntry = 78
 	// warnWeight is when the log's memory is told loudly: a third of what the
 	// heaviest load that the embedded broker is meant for may need.
@@ -25,9 +25,10 @@ type Weight struct {
 // of files only.
 func (b *Broker) Weight() Weight {
 	var w Weight
-	indexes, _ := filepath.Glob(filepath.Join(b.packs.dir, "partitions", "*", "*.idx")) // the pattern is well-formed
+	data := os.DirFS(b.packs.dir)
+	indexes, _ := fs.Glob(data, "partitions/*/*.idx") // the pattern is well-formed
 	for _, path := range indexes {
-		if info, err := os.Stat(path); err == nil {
+		if info, err := fs.Stat(data, path); err == nil {
 			w.TailBatches += info.Size() / indexEntry
 		}
 	}

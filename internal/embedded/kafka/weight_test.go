@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -85,6 +86,23 @@ func TestHeapOfALongLog(t *testing.T) {
 	}
 	if grown, said := heaps[2]-heaps[0], weights[2].Bytes-weights[0].Bytes; grown > said+slack {
 		t.Errorf("the heap has grown by %d kB, by Weight %d", grown>>10, said>>10)
+	}
+}
+
+// TestFolderNamedLikeAPattern: the name of the data folder is a name, whatever is in it.
+func TestFolderNamedLikeAPattern(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data [a-b] *")
+	b, _ := filled(t, dir)
+	pack(t, b, 3)
+	if w := b.Weight(); w.TailBatches == 0 || w.PackedBatches == 0 {
+		t.Errorf("%+v, want batches in the tail and in packs", w)
+	}
+	b.packs.mu.Lock()
+	clear(b.packs.mu.logs)
+	b.packs.mu.Unlock()
+	pack(t, b, 1)
+	if w := b.Weight(); w.PackedBatches == 0 {
+		t.Errorf("%+v after reading the packs again", w)
 	}
 }
 
