@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,8 @@ type Config struct {
 	// Log receives the broker's warnings; nil discards them.
 	Log *slog.Logger
 
-	free func(dir string) (uint64, error) // tests only; nil means dataroot.FreeBytes
+	free     func(dir string) (uint64, error) // tests only; nil means dataroot.FreeBytes
+	mostWait time.Duration                    // tests only; 0 means the constant of that name
 }
 
 // Broker is a running single-node Kafka. It is safe for concurrent use.
@@ -100,7 +102,7 @@ func Open(cfg Config) (*Broker, error) {
 	if err := checkLog(cfg.Dir, cfg.AcceptLoss, log); err != nil {
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}
-	packed, err := openPacks(cfg.Dir, log)
+	packed, err := openPacks(cfg.Dir, cmp.Or(cfg.mostWait, mostWait), log)
 	if err != nil {
 		return nil, fmt.Errorf("open embedded kafka: %w", err)
 	}

@@ -29,7 +29,7 @@ type packs struct {
 	log *slog.Logger                                                  // immutable
 	ask func(req kmsg.Request) (kmsg.Response, error)                 // asks kfake about the tail; immutable once clients are let in
 	run func(fn func() (kmsg.Response, error)) (kmsg.Response, error) // waits outside kfake's request goroutine; immutable likewise
-	// mostWait is the constant of that name, less in tests.
+	// mostWait is how long a fetch may wait for records; immutable.
 	mostWait time.Duration
 	// after is told of each step that would outlast a crash, and ends the work with
 	// its error; tests only, else nil.
@@ -90,7 +90,7 @@ func (l *packedLog) end() int64 {
 
 // openPacks reads where the batches of all packs begin. checkLog has read them
 // whole.
-func openPacks(dir string, log *slog.Logger) (*packs, error) {
+func openPacks(dir string, mostWait time.Duration, log *slog.Logger) (*packs, error) {
 	p := &packs{dir: dir, log: log, mostWait: mostWait}
 	p.mu.logs, p.mu.names = map[place]*packedLog{}, map[[16]byte]string{}
 	places, err := p.places()

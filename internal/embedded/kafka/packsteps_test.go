@@ -24,9 +24,14 @@ var small = map[string]*string{"segment.bytes": kadm.StringPtr("2000")}
 // filled starts a broker with a log of several segments and returns what is in it.
 func filled(t testing.TB, dir string) (*Broker, []kept) {
 	t.Helper()
+	return filledBroker(t, Config{Dir: dir})
+}
+
+func filledBroker(t testing.TB, cfg Config) (*Broker, []kept) {
+	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	b := open(t, Config{Dir: dir})
+	b := open(t, cfg)
 	b.packer.fileBytes = 700 // several packs from a segment
 	createTopic(t, b.Addr(), 1, small)
 	fill(t, rand.New(rand.NewPCG(seed, 2)), producers(t, b.Addr()), 60)

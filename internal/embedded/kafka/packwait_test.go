@@ -66,8 +66,7 @@ func TestLongWait(t *testing.T) {
 	if mostWait >= sweepEvery {
 		t.Errorf("a fetch waits for %v, and the tail may let go of a segment %v after it ended", mostWait, sweepEvery)
 	}
-	b, before := filled(t, t.TempDir())
-	b.packs.mostWait = 100 * time.Millisecond
+	b, before := filledBroker(t, Config{Dir: t.TempDir(), mostWait: 100 * time.Millisecond})
 	cl := client(t, b.Addr(), kgo.MaxVersions(tailVersions()))
 	end := int64(len(before))
 	resp := fetchAll(t, cl, end, func(req *kmsg.FetchRequest) {
