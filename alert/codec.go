@@ -15,12 +15,14 @@ import (
 //	q | digest of (rule, series)  → series put aside, without evidence
 //	o | position                  → transition whose notification is pending
 //	t | incident key              → one byte: its firing has been told
+//	h | account                   → what of it was not heard
 //	m                             → meta
 const (
 	kindSeries  = 's'
 	kindAside   = 'q'
 	kindPending = 'o'
 	kindTold    = 't'
+	kindHeld    = 'h'
 	kindMeta    = 'm'
 )
 

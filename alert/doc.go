@@ -13,7 +13,9 @@
 // # How
 //
 // Each minute's cohort of a series is judged once at each of the rule's ages
-// (fold.go), by a sequential test per age and tier (statistic.go). The results of
+// (fold.go), when its reports have been heard: the roll-up marks rows of which some
+// may still be on their way, and sends them again (held.go). An alarm comes late
+// then, never false. The judgement is made by a sequential test per age and tier (statistic.go). The results of
 // the tests move one incident per (rule, series): inactive → firing → resolved
 // (incident.go). Each transition is an absolute, versioned row in `alerts`.
 //

@@ -51,6 +51,7 @@ func NewFold(cfg Config, deps Deps) task.NewFold {
 			plans:  channelPlans{},
 			series: map[seriesID]*series{}, firing: map[seriesID]*series{}, dirty: map[seriesID]struct{}{},
 			active: map[accountRule]int{}, places: newPlaces(cfg.MaxSeries),
+			holds: holds{of: map[string]map[Age]held{}, dirty: map[string]struct{}{}},
 		}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open alert fold [p%d]: %w", src.Partition, err)
@@ -84,6 +85,7 @@ type fold struct {
 	firing map[seriesID]*series
 	active map[accountRule]int
 	places places
+	holds  holds
 	dirty  map[seriesID]struct{}
 	// full is whether the limit of series has been reported.
 	full bool
@@ -128,9 +130,14 @@ func (f *fold) Apply(r task.Record) error {
 
 // rate puts a minute's cohort to the tests of every rule that watches its series
 // at its age. Rows of other windows are left out: those overlap, and a test fed
-// with the same messages again and again alarms every day.
+// with the same messages again and again alarms every day. So are those that were
+// not heard: what is missing in them may only be late, and they come again.
 func (f *fold) rate(rate *schemas.Rate, offset int64) error {
 	if rate.Window != 60 {
+		return nil
+	}
+	f.holds.note(rate)
+	if rate.Unheard {
 		return nil
 	}
 	for i := range f.cfg.Rules {
@@ -246,9 +253,10 @@ func (f *fold) firingIDs() []seriesID {
 	return slices.SortedFunc(maps.Keys(f.firing), seriesID.compare)
 }
 
-// pass shows a firing incident the minutes up to and including `to`. It ends at
-// the latest with the first idle day.
+// pass shows a firing incident the minutes up to and including `to`, but none of
+// which a cohort was not heard. It ends at the latest with the first idle day.
 func (f *fold) pass(s *series, to, offset int64) {
+	to = f.holds.limit(s.of.Account, to)
 	for s.incident.Firing() && s.minute < to {
 		s.minute += 60
 		ob := Observation{At: s.minute, Minute: true, IdleFor: s.minute - s.lastAt(), Parent: f.parent(s)}
@@ -354,7 +362,7 @@ func (f *fold) idle(s *series) {
 
 // CompleteTo is how far roll-up's complete_to has come: up to there every
 // incident is as it should be.
-func (f *fold) CompleteTo(schemas.Instant) schemas.Instant {
+func (f *fold) CompleteTo() schemas.Instant {
 	w, _ := f.sources.Watermark()
 	return w
 }
@@ -373,6 +381,7 @@ func (f *fold) Save() error {
 	}
 	clear(f.dirty)
 	f.savePending()
+	f.saveHeld()
 	f.st.Set([]byte{kindMeta}, f.meta.encode())
 	return nil
 }
@@ -415,6 +424,9 @@ func (f *fold) load() error {
 	f.fill()
 	for i := range f.cfg.Rules {
 		f.countFiring(f.cfg.Rules[i].Name)
+	}
+	if err := f.loadHeld(); err != nil {
+		return err
 	}
 	return f.loadPending()
 }

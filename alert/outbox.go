@@ -113,7 +113,8 @@ func (f *fold) notify(ctx context.Context, t schemas.Transition) (rows []task.Ro
 		return nil, false, fmt.Errorf("read told: %w", err)
 	}
 	now := f.deps.Now()
-	switch age := now.Unix() - t.At; {
+	// How old the news is counts from when it was heard, if that was later.
+	switch age := now.Unix() - max(t.At, t.DClock.Seconds()); {
 	case age > int64(f.deps.tooOldAfter().Seconds()):
 		t.Reason = string(ReasonTooOld)
 		f.log.Info("incident not notified: too old", "rule", t.Rule, "state", string(t.State), "account", t.Series.Account, "age_seconds", age)

@@ -31,6 +31,11 @@
 //	    metric, an error or an event.
 //	G5: a source with Accounts makes events of these alone; what names another
 //	    account is a dead letter, and the rest of the body counts.
+//	G6: whatever was accepted with a received_at before what a heartbeat says is in
+//	    the log before it; a door that refuses authentic bodies writes none.
+//
+// While it is open a door writes heartbeats into every partition of events
+// (heartbeat.go): without them no minute would ever be complete.
 //
 // A crash at any step leaves a request without an answer; the provider sends
 // the body again. What had been written before is then written twice with equal

@@ -105,8 +105,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	if reason != Accepted {
 		return unreadBody(w, r, reason), provider.Reply{}
 	}
-	now := s.now()
-	req.Body, req.ReceivedAt = body, schemas.InstantOf(now)
+	req.Body, req.ReceivedAt = body, schemas.InstantOf(s.now())
 	if reason := refusal(src.endpoint.Verify(req)); reason != Accepted {
 		return reason, provider.Reply{}
 	}
@@ -114,8 +113,12 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
+		s.hearts.refusals.Add(1)
 		return Overloaded, provider.Reply{}
 	}
+	now, leave := s.hearts.enter()
+	defer leave()
+	req.ReceivedAt = schemas.InstantOf(now)
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
 	s.metrics.bodyBytes.WithLabelValues(src.name).Observe(float64(len(req.Body)))
@@ -191,6 +194,7 @@ func (s *Server) produce(ctx context.Context, src *source, result *provider.Resu
 	err := s.out.Produce(ctx, records)
 	timer.ObserveDuration()
 	if err != nil {
+		s.hearts.refusals.Add(1)
 		if !s.refused.Swap(true) {
 			s.log.Warn("kafka does not take events; answering 503 until it does", "source", src.name, "records", len(records), "err", err)
 		}

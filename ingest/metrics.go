@@ -19,10 +19,19 @@ type metrics struct {
 	values    *prometheus.CounterVec
 	bodyBytes *prometheus.HistogramVec
 	acks      *prometheus.HistogramVec
-	inFlight  prometheus.Gauge
+	// heartbeats are by what became of them, see beatWritten.
+	heartbeats *prometheus.CounterVec
+	inFlight   prometheus.Gauge
 	// bytesInFlight is set by room.
 	bytesInFlight prometheus.Gauge
 }
+
+// What becomes of a heartbeat.
+const (
+	beatWritten  = "written"
+	beatFailed   = "failed"
+	beatWithheld = "withheld"
+)
 
 // newMetrics registers the door's metrics in a scope that is closed with the Server.
 func newMetrics(scope *meter.Scope) (*metrics, error) {
@@ -39,8 +48,9 @@ func newMetrics(scope *meter.Scope) (*metrics, error) {
 		items: counter("items_total",
 			"Items decoded with an exception: clamped (its time was after ours), ignored (says nothing that is kept), withheld (a text held a phone number or id and was left out), misplaced (a list stood where none is known and was not read).",
 			"source", "what"),
-		values:    counter("values_exceeded_total", "Events whose value of a dimension became (other): beyond the day's limit of different ones.", "source", "dimension"),
-		bodyBytes: histogram("body_bytes", "Size of authentic bodies.", prometheus.ExponentialBuckets(256, 4, 8), "source"),
+		heartbeats: counter("heartbeats_total", "Heartbeats of the door by what became of them: written, failed (Kafka did not take them), withheld (the door had refused an authentic body).", "outcome"),
+		values:     counter("values_exceeded_total", "Events whose value of a dimension became (other): beyond the day's limit of different ones.", "source", "dimension"),
+		bodyBytes:  histogram("body_bytes", "Size of authentic bodies.", prometheus.ExponentialBuckets(256, 4, 8), "source"),
 		// Meta asks for a median of 250 ms and less than 1 % above 1 s.
 		acks: histogram("ack_duration_seconds", "Time from a verified body to the acknowledgement of all its records.",
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "source"),

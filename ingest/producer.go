@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -36,8 +37,10 @@ const (
 type Record struct {
 	Topic  string
 	Schema string
-	Key    []byte
-	Value  []byte
+	// Key decides the partition; without one the record goes to Partition.
+	Key       []byte
+	Partition int32
+	Value     []byte
 	// Provider, if not empty, is written as a header.
 	Provider string
 	At       time.Time
@@ -63,7 +66,7 @@ type Kafka struct {
 func NewKafka(timeout time.Duration, opts ...kgo.Opt) (*Kafka, error) {
 	client, err := kgo.NewClient(append(opts,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.RecordPartitioner(topics.Partitioner()),
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.ProducerLinger(linger),
 		kgo.MaxBufferedRecords(maxBufferedRecords),
@@ -135,5 +138,5 @@ func (r *Record) kgo() *kgo.Record {
 	if r.Provider != "" {
 		headers = append(headers, kgo.RecordHeader{Key: "provider", Value: []byte(r.Provider)})
 	}
-	return &kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: headers, Timestamp: r.At}
+	return &kgo.Record{Topic: r.Topic, Key: r.Key, Partition: r.Partition, Value: r.Value, Headers: headers, Timestamp: r.At}
 }

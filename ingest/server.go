@@ -33,6 +33,13 @@ type Deps struct {
 	Providers provider.Registry
 	// Registerer takes the metrics.
 	Registerer prometheus.Registerer
+	// Partitions is the number of partitions of events: each gets the door's
+	// heartbeats. 0: there are none, and no minute ever completes; for tests.
+	Partitions int32
+	// Settling is how long a webhook may travel, by Now, and Speed how fast Now
+	// runs, at present.
+	Settling func() time.Duration
+	Speed    func() float64
 }
 
 // Server answers webhooks. Its fields are immutable after New unless their comments
@@ -55,11 +62,16 @@ type Server struct {
 	// refused is true while Kafka does not take our records, so that only changes
 	// are logged.
 	refused atomic.Bool
+	hearts  *hearts
+	// speechless is true while Kafka does not take heartbeats.
+	speechless atomic.Bool
+	hush       context.CancelFunc // ends the heartbeats; set by serve
 
 	http     *http.Server
 	listener net.Listener // set by Start
 	failed   chan error   // capacity 1: what ended serving, if it was not Stop
 	served   chan struct{}
+	silent   chan struct{} // closed when no heartbeat comes any more
 }
 
 // source is a Source made ready.
@@ -88,7 +100,7 @@ func New(c Config, deps Deps) (*Server, error) {
 		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m, scope: scope,
 		sources: make(map[string]*source, len(c.Sources)), values: newValues(c.Values),
 		slots: make(chan struct{}, c.MaxConcurrent), room: newRoom(c.MaxBytesInFlight, m.bytesInFlight),
-		failed: make(chan error, 1), served: make(chan struct{}),
+		failed: make(chan error, 1), served: make(chan struct{}), silent: make(chan struct{}), hearts: newHearts(&deps),
 	}
 	for i := range c.Sources {
 		src, err := s.source(&c.Sources[i], deps.Providers)
@@ -155,6 +167,14 @@ func (s *Server) Start() error {
 func (s *Server) serve(l net.Listener) {
 	s.listener = l
 	s.log.Info("listening for webhooks", "addr", l.Addr().String(), "sources", len(s.sources))
+	beating, hush := context.WithCancel(context.Background())
+	s.hush = hush
+	go func() {
+		defer close(s.silent)
+		if s.hearts.partitions > 0 {
+			s.beat(beating)
+		}
+	}()
 	go func() {
 		defer close(s.served)
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -182,5 +202,8 @@ func (s *Server) Stop(ctx context.Context) error {
 		err = errors.Join(fmt.Errorf("drain webhooks: %w", err), s.http.Close())
 	}
 	<-s.served
+	s.hush()
+	<-s.silent
+	s.lastBeat(context.WithoutCancel(ctx))
 	return err
 }

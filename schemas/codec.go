@@ -19,6 +19,8 @@ const (
 	SchemaRate       = "Rate/1"
 	SchemaTransition = "Transition/1"
 	SchemaDeadLetter = "DeadLetter/1"
+	SchemaHeartbeat  = "Heartbeat/1"
+	SchemaReports    = "Reports/1"
 )
 
 // marshal encodes deterministically, so that an equal value is equal bytes.

@@ -59,12 +59,12 @@ func TestRoundTrip(t *testing.T) {
 		same(t, p, got, err)
 	})
 	t.Run("progress", func(t *testing.T) {
-		p := Progress{1, StageMessage, 2, 4, 77, 1_790_000_000_000}
+		p := shutProgress()
 		got, err := DecodeProgress(EncodeProgress(&p))
 		same(t, p, got, err)
 	})
 	t.Run("rate", func(t *testing.T) {
-		r := Rate{1, fullSeries(), 60, 1800, 1_790_000_040, 5, 1_790_000_000_000, Totals{10, ByOutcome{9, 8, 7, 6, 5, 4, 3, 2, 1}}}
+		r := Rate{1, fullSeries(), 60, 1800, 1_790_000_040, 5, 1_790_000_000_000, Totals{10, ByOutcome{9, 8, 7, 6, 5, 4, 3, 2, 1}}, true}
 		got, err := DecodeRate(EncodeRate(&r))
 		same(t, r, got, err)
 	})
@@ -250,7 +250,17 @@ func FuzzDecodePane(f *testing.F) {
 }
 
 func FuzzDecodeProgress(f *testing.F) {
-	fuzzDecode(f, EncodeProgress(&Progress{1, StageRollup, 1, 4, 5, 6}), DecodeProgress, EncodeProgress)
+	fuzzDecode(f, EncodeProgress(&Progress{1, StageRollup, 1, 4, 5, 6, []Shutting{{1, 2}, {3, 4}}}), DecodeProgress, EncodeProgress)
+}
+
+func FuzzDecodeHeartbeat(f *testing.F) {
+	h := fullHeartbeat()
+	fuzzDecode(f, EncodeHeartbeat(&h), DecodeHeartbeat, EncodeHeartbeat)
+}
+
+func FuzzDecodeReports(f *testing.F) {
+	r := fullReports()
+	fuzzDecode(f, EncodeReports(&r), DecodeReports, EncodeReports)
 }
 
 func FuzzDecodeRate(f *testing.F) {

@@ -62,7 +62,25 @@ func leastEvent() Event {
 }
 
 func fullRate() Rate {
-	return Rate{1, fullSeries(), 60, 1800, 1_790_000_040, 5, 1_790_000_000_000, Totals{10, ByOutcome{9, 8, 7, 6, 5, 4, 3, 2, 1}}}
+	return Rate{1, fullSeries(), 60, 1800, 1_790_000_040, 5, 1_790_000_000_000, Totals{10, ByOutcome{9, 8, 7, 6, 5, 4, 3, 2, 1}}, false}
+}
+
+func unheardRate() Rate {
+	r := fullRate()
+	r.Unheard = true
+	return r
+}
+
+func shutProgress() Progress {
+	return Progress{1, StageMessage, 2, 4, 77, 1_790_000_000_000, []Shutting{{1_789_990_000_000, 1_789_990_060_000}, {1_789_999_000_000, 1_789_999_900_000}}}
+}
+
+func fullHeartbeat() Heartbeat {
+	return Heartbeat{Key{1, 2, 3}, 1_790_000_000_000, 1_790_000_060_000, 1_790_000_059_000, 10_000, 15_000, true}
+}
+
+func fullReports() Reports {
+	return Reports{1, 3, "acc", 77, 1_790_000_000_000, 1_790_000_060_000, Lags{150, 3, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1}}
 }
 
 func fullTransition() Transition {
@@ -88,12 +106,18 @@ func vectors() []vector {
 		vectorOf("event with the least", leastEvent(), EncodeEvent, DecodeEvent),
 		vectorOf("pane", wirePane(), EncodePane, DecodePane),
 		vectorOf("pane with the least", Pane{Tuple: Tuple{Account: "a", Channel: "c"}}, EncodePane, DecodePane),
-		vectorOf("progress", Progress{1, StageMessage, 2, 4, 77, 1_790_000_000_000}, EncodeProgress, DecodeProgress),
+		vectorOf("progress", Progress{1, StageMessage, 2, 4, 77, 1_790_000_000_000, nil}, EncodeProgress, DecodeProgress),
+		vectorOf("progress with shuttings", shutProgress(), EncodeProgress, DecodeProgress),
 		vectorOf("progress with the least", Progress{Stage: StageRollup, Sources: 1}, EncodeProgress, DecodeProgress),
 		vectorOf("rate", fullRate(), EncodeRate, DecodeRate),
+		vectorOf("rate not heard", unheardRate(), EncodeRate, DecodeRate),
 		vectorOf("rate with the least", Rate{Series: Series{Account: "a", Grouping: GroupAccount}, Window: 60}, EncodeRate, DecodeRate),
 		vectorOf("transition", fullTransition(), EncodeTransition, DecodeTransition),
 		vectorOf("transition with the least", Transition{Rule: "r", State: StateResolved, Series: Series{Account: "a", Grouping: GroupAccount}}, EncodeTransition, DecodeTransition),
+		vectorOf("heartbeat", fullHeartbeat(), EncodeHeartbeat, DecodeHeartbeat),
+		vectorOf("heartbeat with the least", Heartbeat{Door: Key{1}, Opened: 1, At: 1, Patience: 1}, EncodeHeartbeat, DecodeHeartbeat),
+		vectorOf("reports", fullReports(), EncodeReports, DecodeReports),
+		vectorOf("reports with the least", Reports{Account: "a"}, EncodeReports, DecodeReports),
 		vectorOf("dead letter", fullDeadLetter(), EncodeDeadLetter, DecodeDeadLetter),
 		vectorOf("dead letter with a digest", digestedDeadLetter(), EncodeDeadLetter, DecodeDeadLetter),
 		vectorOf("dead letter with the least", DeadLetter{Stage: "s", Reason: "r"}, EncodeDeadLetter, DecodeDeadLetter),

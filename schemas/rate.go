@@ -26,11 +26,16 @@ type Rate struct {
 	Age    uint32
 	// At is a whole minute in seconds since the epoch.
 	At int64
-	// Version is the offset in `panes` of the Progress record that closed At.
+	// Version is the offset in `panes` of the Progress record that closed At, or at
+	// which it had been heard.
 	Version int64
-	// DClock is the roll-up's D-clock at that record.
+	// DClock is the roll-up's D-clock at that record; of a rate that was Unheard
+	// before, the watermark there if that is later: since then it is news.
 	DClock Instant
 	Totals Totals
+	// Unheard marks a rate whose cohorts' reports may still be on their way: the
+	// door was shut, the provider is late, or the account silent (docs/metrics.md).
+	Unheard bool
 }
 
 // EncodeRate returns the wire form of r.
@@ -42,7 +47,7 @@ func EncodeRate(r *Rate) []byte {
 func encodeRate(r *Rate, list []OutcomeInfo, ns []int64) []byte {
 	b := appendMessage(make([]byte, 0, 128), &pb.Rate{
 		Epoch: r.Epoch, Series: seriesOut(&r.Series), Window: r.Window, Age: r.Age, At: r.At,
-		Version: r.Version, DClock: int64(r.DClock), Sent: r.Totals.Sent,
+		Version: r.Version, DClock: int64(r.DClock), Sent: r.Totals.Sent, Unheard: r.Unheard,
 	})
 	return slices.Clip(appendTotals(b, list, ns))
 }
@@ -79,6 +84,6 @@ func decodeRate(b []byte, list []OutcomeInfo, ns []int64) (Rate, error) {
 	}
 	return Rate{
 		Epoch: m.Epoch, Series: s, Window: m.Window, Age: m.Age, At: m.At, Version: m.Version, DClock: Instant(m.DClock),
-		Totals: Totals{Sent: m.Sent},
+		Totals: Totals{Sent: m.Sent}, Unheard: m.Unheard,
 	}, nil
 }

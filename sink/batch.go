@@ -46,6 +46,7 @@ type Batch struct {
 	events      clickhouse.Events
 	optOuts     clickhouse.OptOuts
 	panes       clickhouse.Panes
+	reports     clickhouse.Reports
 	rates       clickhouse.Rates
 	alerts      clickhouse.Alerts
 	deadLetters clickhouse.DeadLetters
@@ -166,6 +167,15 @@ func (b *Batch) decode(r Record) error {
 			}
 			return clickhouse.Event{Event: e, Partition: r.Partition, Offset: r.Offset}, err
 		})
+	case [2]string{schemas.TopicEvents, schemas.SchemaHeartbeat}:
+		// What it says comes with the Progress of the message fold.
+		_, err := schemas.DecodeHeartbeat(r.Value)
+		return cmp.Or(err, b.place(&r, len(r.Key) == 0, 0))
+	case [2]string{schemas.TopicPanes, schemas.SchemaReports}:
+		return add(r, &b.reports, func(v []byte) (schemas.Reports, error) {
+			x, err := schemas.DecodeReports(v)
+			return x, cmp.Or(err, b.place(&r, string(r.Key) == x.Account, x.Epoch), inCalendar(x.Newest.Seconds()))
+		})
 	case [2]string{schemas.TopicPanes, schemas.SchemaPane}:
 		return add(r, &b.panes, func(v []byte) (schemas.Pane, error) {
 			p, err := schemas.DecodePane(v)
@@ -235,6 +245,9 @@ func (b *Batch) addProgress(r Record) error {
 	}
 	key := progressKey{p.Epoch, p.Stage, p.Source, r.Partition}
 	if old, ok := b.progress[key]; ok {
+		if p.NextOffset < old.NextOffset {
+			p.Shut = old.Shut
+		}
 		p.NextOffset = max(p.NextOffset, old.NextOffset)
 		p.CompleteTo = max(p.CompleteTo, old.CompleteTo)
 	}
@@ -259,7 +272,7 @@ type Frozen struct {
 // Take freezes the batch and leaves an empty one.
 func (b *Batch) Take() Frozen {
 	f := Frozen{Next: make(map[int32]int64, len(b.spans)), Records: b.records, Bytes: b.bytes}
-	for _, rows := range []clickhouse.Rows{b.events, b.optOuts, b.panes, b.rates, b.alerts, b.deadLetters} {
+	for _, rows := range []clickhouse.Rows{b.events, b.optOuts, b.panes, b.reports, b.rates, b.alerts, b.deadLetters} {
 		if rows.Len() > 0 {
 			f.Rows = append(f.Rows, rows)
 		}

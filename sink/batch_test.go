@@ -34,6 +34,9 @@ func keyOf(schema string, value []byte) []byte {
 	case schemas.SchemaPane:
 		p, _ := schemas.DecodePane(value)
 		return []byte(p.Tuple.Account)
+	case schemas.SchemaReports:
+		r, _ := schemas.DecodeReports(value)
+		return []byte(r.Account)
 	case schemas.SchemaRate:
 		r, _ := schemas.DecodeRate(value)
 		return []byte(r.Series.Account)

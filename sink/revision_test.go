@@ -28,6 +28,7 @@ func goldenRecords(t *testing.T) []Record {
 		t.Fatal(err)
 	}
 	kinds := map[string][2]string{
+		"heartbeat": {schemas.TopicEvents, schemas.SchemaHeartbeat}, "reports": {schemas.TopicPanes, schemas.SchemaReports}, "rate not heard": {schemas.TopicRates, schemas.SchemaRate},
 		"event": {schemas.TopicEvents, schemas.SchemaEvent}, "pane": {schemas.TopicPanes, schemas.SchemaPane},
 		"progress": {schemas.TopicPanes, schemas.SchemaProgress}, "rate": {schemas.TopicRates, schemas.SchemaRate},
 		"transition": {schemas.TopicAlerts, schemas.SchemaTransition}, "dead letter": {schemas.TopicDeadLetters, schemas.SchemaDeadLetter},

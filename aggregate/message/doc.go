@@ -73,13 +73,23 @@
 // with the counts it had; if it is counted anew before that, with the new ones
 // alone, so that what is emitted does not depend on when the runtime flushes.
 //
+// # What is complete, and how accounts report
+//
+// Heartbeats of the doors say up to when everything taken in is in the log, and when
+// no door was open (doors.go); Progress carries both. Of each account the fold keeps
+// how its newest reports came (reports.go), and tells the roll-up at most once a
+// minute. Both are advisory: no count depends on them. They are functions of the
+// records in their order, so a replay says the same.
+//
 // # Layout
 //
 //	m | home day | message key → State: seen, tuple id, times relative to the first, origins
 //	p | minute | tuple id      → Counts
 //	x | tuple                  → id, last home
 //	q | day of minutes         → last home
+//	a | account                → how its reports come
 //	d                          → D-clock, next tuple id
+//	h                          → what the heartbeats said
 //
 // Messages are written as they change; panes, D-clock and next tuple id are
 // held by the Fold and written by Save. The filters, the numbers per day and

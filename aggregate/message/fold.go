@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,12 +30,15 @@ type Fold struct {
 	messages *remembered
 	tuples   *tuples
 	panes    *panes
+	doors    doors
+	reports  *reports
 	codec    stateCodec
 	stats    stats
 
 	dclock      schemas.Instant
 	savedClock  schemas.Instant
 	savedTuples uint32
+	savedDoors  []byte
 
 	// Scratch of one Apply: what is passed to rules would escape otherwise.
 	event         schemas.Event
@@ -44,7 +48,10 @@ type Fold struct {
 	value         []byte
 }
 
-var _ task.Fold = (*Fold)(nil)
+var (
+	_ task.Fold   = (*Fold)(nil)
+	_ task.Hearer = (*Fold)(nil)
+)
 
 // rules are the decisions of the fold as values, so that a test can break one
 // and see that the properties notice.
@@ -75,6 +82,12 @@ func open(src task.Source, st store.State) (*Fold, error) {
 	if err == nil {
 		f.messages, err = openRemembered(st)
 	}
+	if err == nil {
+		f.reports, err = openReports(st)
+	}
+	if err == nil {
+		err = f.readDoors()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open message fold of partition %d: %w", src.Partition, err)
 	}
@@ -104,18 +117,51 @@ func (f *Fold) readClock() error {
 	return nil
 }
 
-// Apply folds one event into the state of its message and moves what the
-// message adds to its pane. An event that names no message advances the D-clock.
-func (f *Fold) Apply(r task.Record) error {
-	if r.Schema != schemas.SchemaEvent {
-		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("schema %q is not %s", r.Schema, schemas.SchemaEvent)}
+func (f *Fold) readDoors() error {
+	value, ok, err := f.st.Get([]byte(keyDoors))
+	if err != nil || !ok {
+		return err
 	}
+	f.savedDoors = bytes.Clone(value)
+	f.doors, err = decodeDoors(f.savedDoors)
+	return err
+}
+
+// Apply folds one record of `events`.
+func (f *Fold) Apply(r task.Record) error {
+	switch r.Schema {
+	case schemas.SchemaEvent:
+		return f.applyEvent(&r)
+	case schemas.SchemaHeartbeat:
+		return f.applyHeartbeat(&r)
+	default:
+		return &task.Reject{Reason: schemas.ReasonSchema, Err: fmt.Errorf("events: schema %q", r.Schema)}
+	}
+}
+
+// applyHeartbeat moves what is complete. It advances no D-clock: nothing is
+// forgotten because a door is open.
+func (f *Fold) applyHeartbeat(r *task.Record) error {
+	h, err := schemas.DecodeHeartbeat(r.Value)
+	if err != nil {
+		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
+	}
+	if err := f.source.Place(r, len(r.Key) == 0); err != nil {
+		return err
+	}
+	f.doors.hear(&h)
+	return nil
+}
+
+// applyEvent folds one event into the state of its message and moves what the
+// message adds to its pane. An event that names no message advances the D-clock.
+func (f *Fold) applyEvent(r *task.Record) error {
 	var err error
 	if f.event, err = schemas.DecodeEvent(r.Value); err != nil {
 		return &task.Reject{Reason: schemas.ReasonDecode, Err: err}
 	}
 	e := &f.event
-	if err := f.source.Place(&r, schemas.HasEventKey(r.Key, e)); err != nil {
+	if err := f.source.Place(r, schemas.HasEventKey(r.Key, e)); err != nil {
 		return err
 	}
 	if e.ReceivedAt > lastInstant { // it occurred between 1970 and then: DecodeEvent
@@ -124,10 +170,12 @@ func (f *Fold) Apply(r task.Record) error {
 	if err := f.advance(min(e.ReceivedAt, r.Timestamp)); err != nil {
 		return err
 	}
-	if e.MessageKey.IsZero() {
-		return nil
+	isNews, err := false, error(nil)
+	if !e.MessageKey.IsZero() {
+		isNews, err = f.fold(e)
 	}
-	return f.fold(e)
+	f.reports.note(e, isNews)
+	return err
 }
 
 // advance moves the D-clock and, when its day changes, forgets.
@@ -162,6 +210,7 @@ func (f *Fold) forget(last day) error {
 		return err
 	}
 	f.tuples.forget(min(int(last)+1, oldest))
+	f.reports.forget(int64(last) * daySeconds)
 	f.stats.tuples.Store(int64(len(f.tuples.byID)))
 	return nil
 }
@@ -185,17 +234,16 @@ func (f *Fold) look(k schemas.Key, h uint64) (row, error) {
 	return row{at, s, t}, nil
 }
 
-// fold joins an event into its message.
-func (f *Fold) fold(e *schemas.Event) error {
+// fold joins an event into its message and reports whether it said anything new.
+func (f *Fold) fold(e *schemas.Event) (isNews bool, err error) {
 	h := digest(&e.MessageKey)
-	var err error
 	if f.old, err = f.look(e.MessageKey, h); err != nil {
-		return err
+		return false, err
 	}
 	var changed bool
 	if f.next, changed = f.rules.join(f.old.state, e); !changed {
 		f.stats.repeats.Add(1)
-		return nil
+		return false, nil
 	}
 	f.before, f.after = f.rules.derive(&f.old.state), f.rules.derive(&f.next)
 	checkOutcome(&f.after)
@@ -204,17 +252,17 @@ func (f *Fold) fold(e *schemas.Event) error {
 	t := f.old.tuple
 	if v := f.next.tuple(); t == nil || v != t.Tuple {
 		if t, err = f.tuples.intern(v, home); err != nil {
-			return err
+			return false, err
 		}
 		f.stats.tuples.Store(int64(len(f.tuples.byID)))
 	}
 	f.tuples.touch(t, home)
 	if err := f.count(t, home); err != nil {
-		return err
+		return false, err
 	}
 	f.value = f.codec.append(f.value[:0], &f.next, t.id)
 	f.write(e.MessageKey, h, home)
-	return nil
+	return true, nil
 }
 
 // homeOf is the home day the message has now. It is never earlier than before: a
@@ -280,16 +328,16 @@ func (f *Fold) write(k schemas.Key, h uint64, home day) {
 }
 
 // Dirty is the number of rows Drain would return.
-func (f *Fold) Dirty() int { return f.panes.dirtyCount }
+func (f *Fold) Dirty() int { return f.panes.dirtyCount + len(f.reports.dirty) }
 
 // Drain returns the changed panes in the order of minute and first sight of
-// their tuple, those that fell to zero as zeros.
+// their tuple, those that fell to zero as zeros, and then how accounts report.
 func (f *Fold) Drain(next int64) []task.Row {
-	dirty := f.panes.drain()
-	if len(dirty) == 0 {
+	if f.Dirty() == 0 {
 		return nil
 	}
-	rows := make([]task.Row, 0, len(dirty))
+	rows := make([]task.Row, 0, f.Dirty())
+	dirty := f.panes.drain()
 	for _, p := range dirty {
 		checkPane(p)
 		key := p.key()
@@ -302,12 +350,29 @@ func (f *Fold) Drain(next int64) []task.Row {
 		})
 	}
 	clear(dirty) // lets go of panes that were forgotten
+	for _, a := range f.reports.drain() {
+		out := schemas.Reports{
+			Epoch: f.source.Epoch, Source: f.source.Partition, Account: a.name,
+			Version: next - 1, DClock: f.dclock, Newest: a.newest, Lags: a.lags,
+		}
+		rows = append(rows, task.Row{
+			Topic: schemas.TopicPanes, Schema: schemas.SchemaReports, Key: []byte(a.name), Value: schemas.EncodeReports(&out),
+		})
+	}
 	return rows
 }
 
-// Save writes changed panes, the D-clock and the next tuple id to the store.
+// Save writes what changed to the store: panes, accounts, doors, the D-clock and
+// the next tuple id.
 func (f *Fold) Save() error {
 	f.panes.save()
+	f.reports.save()
+	if f.doors.openTo > 0 {
+		if b := f.doors.encode(); !bytes.Equal(b, f.savedDoors) {
+			f.st.Set([]byte(keyDoors), b)
+			f.savedDoors = b
+		}
+	}
 	if f.dclock == f.savedClock && f.tuples.next == f.savedTuples {
 		return nil
 	}
@@ -318,8 +383,12 @@ func (f *Fold) Save() error {
 	return nil
 }
 
-// CompleteTo returns the runtime's own belief: this stage adds no delay.
-func (f *Fold) CompleteTo(own schemas.Instant) schemas.Instant { return own }
+// CompleteTo is what the doors have put into the log; 0 before the first
+// heartbeat.
+func (f *Fold) CompleteTo() schemas.Instant { return f.doors.completeTo }
+
+// Shuttings are the newest times during which no door was open.
+func (f *Fold) Shuttings() []schemas.Shutting { return f.doors.shut }
 
 // DClock is the running maximum of min(received_at, record timestamp).
 func (f *Fold) DClock() schemas.Instant { return f.dclock }

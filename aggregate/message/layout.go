@@ -12,7 +12,9 @@ const (
 	prefixPane    = 'p' // p | minute (4) | tuple id (4) → Counts
 	prefixTuple   = 'x' // x | tuple → id, last home day
 	prefixPaneDay = 'q' // q | day of the minutes (2) → last home day
+	prefixAccount = 'a' // a | account → how its reports come
 	keyClock      = "d" // D-clock, next tuple id
+	keyDoors      = "h" // what the heartbeats said
 )
 
 const (

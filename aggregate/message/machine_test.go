@@ -58,7 +58,7 @@ func rowValue(c schemas.Counts) string {
 
 func readRow(r task.Row) (tasktest.Row, bool) {
 	p, err := schemas.DecodePane(r.Value)
-	if err != nil || r.Topic != schemas.TopicPanes {
+	if err != nil || r.Schema != schemas.SchemaPane || r.Topic != schemas.TopicPanes {
 		return tasktest.Row{}, false
 	}
 	return tasktest.Row{Key: rowKey(cohortKey{p.Minute, p.Tuple}), Version: p.Version, Offset: p.Version, Value: rowValue(p.Counts)}, true

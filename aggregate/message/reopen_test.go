@@ -26,7 +26,7 @@ func TestPartitionOpensAgainWithMetrics(t *testing.T) {
 	cfg := task.StageConfig{
 		Stage: schemas.StageMessage, Input: schemas.TopicEvents, Output: schemas.TopicPanes, Partitions: []int32{1},
 		Epoch: 1, Logic: Logic, StateDir: t.TempDir(), Embedded: true,
-		Policy: task.DefaultPolicy(), Settling: func() time.Duration { return 10 * time.Second },
+		Policy: task.DefaultPolicy(),
 	}
 	e := fact1("m", schemas.TypeSent, at(0, 0), at(0, 1))
 	for i := 0; schemas.PartitionOf(schemas.EventKey(&e), 2) != 1; i++ {

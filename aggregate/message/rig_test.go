@@ -80,13 +80,14 @@ type rig struct {
 	fold    *Fold
 	mutate  func(*rules)
 	rows    map[cohortKey]schemas.Pane
+	reports map[string]schemas.Reports
 }
 
 // testSource has one partition, so that every key is where it belongs.
 var testSource = task.Source{Epoch: 7, Partitions: 1}
 
 func newRig(t testing.TB) *rig {
-	r := &rig{t: t, durable: newMapStore(), rows: map[cohortKey]schemas.Pane{}}
+	r := &rig{t: t, durable: newMapStore(), rows: map[cohortKey]schemas.Pane{}, reports: map[string]schemas.Reports{}}
 	r.reopen()
 	return r
 }
@@ -147,6 +148,10 @@ func (r *rig) flush() []schemas.Pane {
 	}
 	out := make([]schemas.Pane, 0, len(rows))
 	for _, row := range rows {
+		if row.Schema == schemas.SchemaReports {
+			r.hear(row)
+			continue
+		}
 		p, err := schemas.DecodePane(row.Value)
 		if err != nil {
 			r.t.Fatal(err)
@@ -169,6 +174,23 @@ func (r *rig) flush() []schemas.Pane {
 		out = append(out, p)
 	}
 	return out
+}
+
+// hear keeps what a flush says of how an account reports.
+func (r *rig) hear(row task.Row) {
+	r.t.Helper()
+	p, err := schemas.DecodeReports(row.Value)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if row.Topic != schemas.TopicPanes || string(row.Key) != p.Account || p.Epoch != testSource.Epoch ||
+		p.Source != testSource.Partition || p.Version != r.next-1 || p.DClock != r.fold.DClock() {
+		r.t.Fatalf("row %+v of reports %+v: wrong envelope", row, p)
+	}
+	if old, ok := r.reports[p.Account]; ok && old.Version == p.Version && old != p {
+		r.t.Fatalf("I2: two values of one version: %+v and %+v", old, p)
+	}
+	r.reports[p.Account] = p
 }
 
 // checkpoint flushes, saves and makes the state durable.

@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,12 @@ type brute struct {
 	from   int64           // minutes before are forgotten
 	closed int64           // 0: none
 	out    []schemas.Rate
+
+	shut    []schemas.Shutting
+	reports map[string]map[int32]schemas.Reports
+	// heardTo is, for each account that has a pane within reach, the last `at` heard
+	// at each age.
+	heardTo map[string]map[int64]int64
 }
 
 type brutePane struct {
@@ -30,11 +37,17 @@ type brutePane struct {
 }
 
 func bruteRates(cfg Config, log []task.Record) []schemas.Rate {
-	b := &brute{cfg: cfg, index: map[brutePane]int{}, heard: map[int32]schemas.Progress{}}
+	b := &brute{
+		cfg: cfg, index: map[brutePane]int{}, heard: map[int32]schemas.Progress{},
+		reports: map[string]map[int32]schemas.Reports{}, heardTo: map[string]map[int64]int64{},
+	}
 	for _, r := range log {
-		if r.Schema == schemas.SchemaPane {
+		switch r.Schema {
+		case schemas.SchemaPane:
 			b.pane(r)
-		} else {
+		case schemas.SchemaReports:
+			b.report(r)
+		default:
 			b.progress(r)
 		}
 	}
@@ -60,12 +73,14 @@ func (b *brute) pane(r task.Record) {
 	i, known := b.index[k]
 	switch {
 	case p.Minute < b.from:
+		return
 	case !known:
 		b.index[k] = len(b.panes)
 		b.panes = append(b.panes, p)
 	case p.Version > b.panes[i].Version:
 		b.panes[i] = p
 	}
+	b.watch(p.Tuple.Account, p.Minute)
 }
 
 func (b *brute) progress(r task.Record) {
@@ -80,12 +95,16 @@ func (b *brute) progress(r task.Record) {
 		p.CompleteTo = max(p.CompleteTo, old.CompleteTo)
 	}
 	b.heard[p.Source] = p
+	b.shut = append(b.shut, p.Shut...)
 	if len(b.heard) < int(p.Sources) {
 		return
 	}
 	mark := p.CompleteTo
 	for _, h := range b.heard {
 		mark = min(mark, h.CompleteTo)
+	}
+	if mark == 0 {
+		return
 	}
 	last := mark.Time().Truncate(time.Minute).Unix()
 	if b.closed == 0 {
@@ -95,17 +114,32 @@ func (b *brute) progress(r task.Record) {
 				b.closed = min(b.closed, k.minute)
 			}
 		}
+		for _, ages := range b.heardTo {
+			for age := range ages {
+				ages[age] = b.closed
+			}
+		}
 	}
-	for n := 0; b.closed < last && n < b.cfg.MaxRowsPerProgress; {
+	for before := len(b.out); b.closed < last && len(b.out)-before < b.cfg.MaxRowsPerProgress; {
+		if len(b.heardTo) == 0 {
+			b.closed = last - 60
+		}
 		b.closed += 60
-		rows := b.rates(b.closed, r.Offset)
-		b.out = append(b.out, rows...)
-		n += len(rows)
+		for _, account := range slices.Sorted(maps.Keys(b.heardTo)) {
+			b.listen(account, last, r.Offset, b.cfg.MaxRowsPerProgress-(len(b.out)-before))
+			b.out = append(b.out, b.rates(account, b.closed, r.Offset, nil)...)
+		}
+		for account := range b.heardTo {
+			if b.idle(account) {
+				delete(b.heardTo, account)
+			}
+		}
 	}
 }
 
-// rates are the rows of one `at`, in key order.
-func (b *brute) rates(at, version int64) []schemas.Rate {
+// rates are the rows of one account and `at`, in key order; of one age if it is
+// given.
+func (b *brute) rates(account string, at, version int64, only *int64) []schemas.Rate {
 	var out []schemas.Rate
 	for _, w := range b.cfg.Windows {
 		if at%int64(w.Every/time.Second) != 0 {
@@ -113,13 +147,16 @@ func (b *brute) rates(at, version int64) []schemas.Rate {
 		}
 		for _, a := range w.Ages {
 			age, length := int64(a/time.Second), int64(w.Length/time.Second)
+			if only != nil && *only != age {
+				continue
+			}
 			lo, hi := at-age-length, at-age
 			if lo < b.from && b.from > 0 {
 				continue
 			}
 			sums := map[schemas.Series]schemas.Totals{}
 			for i := range b.panes {
-				if p := &b.panes[i]; lo <= p.Minute && p.Minute < hi {
+				if p := &b.panes[i]; p.Tuple.Account == account && lo <= p.Minute && p.Minute < hi {
 					for _, g := range b.cfg.Groupings {
 						bruteAdd(sums, g, p, age)
 					}
@@ -129,7 +166,7 @@ func (b *brute) rates(at, version int64) []schemas.Rate {
 				if t != (schemas.Totals{}) {
 					out = append(out, schemas.Rate{
 						Epoch: 1, Series: s, Window: uint32(length), Age: uint32(age), At: at,
-						Version: version, DClock: b.known, Totals: t,
+						Version: version, DClock: b.known, Totals: t, Unheard: b.heardTo[account][age] < at,
 					})
 				}
 			}
@@ -183,6 +220,6 @@ func bruteOrder(a, b schemas.Rate) int {
 		cmp.Compare(a.Series.Account, b.Series.Account), cmp.Compare(a.Series.Grouping, b.Series.Grouping),
 		cmp.Compare(a.Series.Channel, b.Series.Channel), cmp.Compare(a.Series.Sender, b.Series.Sender),
 		cmp.Compare(a.Series.Campaign, b.Series.Campaign), cmp.Compare(a.Series.Variant, b.Series.Variant),
-		cmp.Compare(a.Window, b.Window), cmp.Compare(a.Age, b.Age),
+		cmp.Compare(a.Window, b.Window), cmp.Compare(a.Age, b.Age), cmp.Compare(a.Version, b.Version),
 	)
 }

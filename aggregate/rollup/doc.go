@@ -7,8 +7,8 @@
 // every configured (window, age) it emits one Rate: the messages of the series
 // with a send minute in [at-age-window, at-age), and what had become of them by
 // the time each was `age` old. Age 0 means "so far": all that is known. A rate
-// states what was known when its `at` closed; it is emitted once and never
-// revised. What is known today is always in the panes themselves.
+// states what was known when its `at` closed. It is emitted once, and once more if
+// it was not heard then. What is known today is always in the panes themselves.
 //
 // # From panes to series
 //
@@ -37,6 +37,18 @@
 // bound depends on the log alone, never on when rows were drained. A complete_to
 // is believed: a source whose clock runs ahead closes its `at` early.
 //
+// # Heard or not
+//
+// Whether the reports of a cohort can all be in is judged per account and age
+// (hearing.go): by the shuttings of the door, which Progress tells of, and by how the
+// account's reports come, which each source tells in Reports. Cohorts are heard in
+// order, so what is known of an account is one `at` for each age (account.heardTo).
+// Rates beyond it are marked; once it has passed them they are emitted again, with the
+// values of then. All `at` that a record closes are judged at its watermark.
+//
+// The cohorts that what is pending needs stay in memory with it, and are forgotten
+// with their panes at the latest.
+//
 // # Forgetting
 //
 // The D-clock is the running maximum of min(the pane's D-clock, the record's
@@ -57,10 +69,13 @@
 //     closes it at the same record with the same bytes (I2).
 //   - R5: no rate includes a minute before meta.completeFrom.
 //   - R6: the state is never saved while a closed rate waits to be drained (I3).
+//   - R7: of an account and age, heardTo never falls; a rate is marked exactly if its
+//     `at` is beyond, and comes again exactly once, in the order of `at`, at a greater
+//     version.
 //
 // # What a crash leaves
 //
-// Panes go to the store as they are applied, meta at Save, and nothing is
+// Panes and reports go to the store as they are applied, meta and hearing at Save, and nothing is
 // durable before the runtime commits both with the next offset. A crash before
 // Drain, after it, or after the acknowledgement but before the commit leaves
 // the state of the last commit: the replay applies the same records, closes the

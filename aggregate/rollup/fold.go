@@ -32,7 +32,12 @@ type Fold struct {
 	meta  meta
 	saved []byte // the meta row as it stands in the store
 	table *table
-	rows  []task.Row // closed, not yet drained; in order of at, series, window, age
+	rows  []task.Row // closed or heard, not yet drained; in the order in which they came to be
+
+	hearing hearing
+	// asides are the rows of the store that hold shuttings and what is pending, as
+	// they stand there.
+	asides map[string]string
 
 	// Scratch, valid within one Apply.
 	key, value []byte
@@ -53,7 +58,10 @@ func NewFold(cfg Config) task.NewFold {
 			return nil, err
 		}
 		p := newPlan(cfg)
-		f := &Fold{src: src, st: st, plan: p, table: newTable(p), delta: make(cohort, len(p.ages))}
+		f := &Fold{
+			src: src, st: st, plan: p, table: newTable(p), delta: make(cohort, len(p.ages)),
+			hearing: hearing{accounts: map[string][]schemas.Reports{}}, asides: map[string]string{},
+		}
 		if err := f.load(); err != nil {
 			return nil, fmt.Errorf("open roll-up state: %w", err)
 		}
@@ -74,6 +82,9 @@ func (f *Fold) load() error {
 		}
 	}
 	f.table.next = f.meta.next
+	if err := f.loadHearing(); err != nil {
+		return err
+	}
 	var bad error
 	err = f.st.Scan(paneFloor(0), paneEnd(), func(key, value []byte) bool {
 		var p schemas.Pane
@@ -97,6 +108,8 @@ func (f *Fold) Apply(r task.Record) error {
 	switch r.Schema {
 	case schemas.SchemaPane:
 		return f.applyPane(&r)
+	case schemas.SchemaReports:
+		return f.applyReports(&r)
 	case schemas.SchemaProgress:
 		return f.applyProgress(&r)
 	default:
@@ -187,9 +200,10 @@ func (f *Fold) advance(to schemas.Instant) error {
 	if err := f.st.DeleteRange(paneFloor(0), paneFloor(cutoff)); err != nil {
 		return fmt.Errorf("forget panes before minute %d: %w", cutoff, err)
 	}
-	if f.table.next == 0 || cutoff > f.table.oldest() {
+	if f.table.next == 0 || cutoff > f.table.lowest() {
 		f.table.dropBefore(cutoff)
 	}
+	f.forgetReports(cutoff - schemas.HorizonSeconds)
 	return nil
 }
 
@@ -208,6 +222,7 @@ func (f *Fold) applyProgress(r *task.Record) error {
 	if err != nil || !news {
 		return err
 	}
+	f.hearing.close(p.Shut, f.table.closed())
 	if w, ok := f.meta.sources.Watermark(); ok {
 		f.closeTo(floorMinute(w.Seconds()), r.Offset)
 	}
@@ -228,42 +243,96 @@ func (f *Fold) closeTo(last, version int64) {
 		t.place(begin + minute)
 	}
 	for rows := 0; t.next <= last && rows < f.plan.maxRows; t.step() {
-		if len(t.order) == 0 {
+		if len(t.accounts) == 0 {
 			t.next = last // no series has data for any `at` in between
 		}
-		rows += f.emit(t.next, version)
+		for _, a := range t.accounts {
+			rows += f.listen(a, moment{at: t.next, now: last, version: version, most: f.plan.maxRows - rows})
+			rows += f.emit(a, t.next, version)
+		}
 	}
 	f.meta.next = t.next
 }
 
-// emit appends the rates of one `at` and returns their number. A row whose
-// cohorts include a forgotten minute is not emitted: it would pass a part off as
-// the whole (R5).
-func (f *Fold) emit(at, version int64) int {
-	before := len(f.rows)
-	for _, s := range f.table.order {
-		for i := range f.plan.spans {
-			sp := &f.plan.spans[i]
-			if !sp.due(at) || s.sums[i] == (schemas.Totals{}) || max(0, sp.start(at)) < f.meta.completeFrom {
-				continue
+// moment is when an account is listened to: while `at` closes, at a watermark of
+// now, by the record of version. most bounds the rows.
+type moment struct {
+	at, now, version int64
+	most             int
+}
+
+// listen takes in what has been heard of an account by now: earlier `at` that were
+// not heard when they closed are emitted once more, in order, with the values of
+// today. What is beyond the bound comes with the next record. It returns the number
+// of rows.
+//
+// now is that of the record, not of the `at`, so that the same record never says
+// of an `at` first that it was not heard and then that it was (I2).
+func (f *Fold) listen(a *account, m moment) int {
+	l, before := f.hearing.of(a.name), len(f.rows)
+	for i, age := range f.plan.ages {
+		for x := a.heardTo[i] + minute; x <= m.at && l.judge(x, age, m.now, f.hearing.shut) == heard; x += minute {
+			if x < m.at && len(f.rows)-before >= m.most {
+				break
 			}
-			f.rows = append(f.rows, task.Row{
-				Topic: schemas.TopicRates, Schema: schemas.SchemaRate, Key: s.key,
-				Value: schemas.EncodeRate(&schemas.Rate{
-					Epoch: f.src.Epoch, Series: s.id, Window: uint32(sp.window), Age: uint32(sp.age), At: at,
-					Version: version, DClock: f.meta.dclock, Totals: s.sums[i],
-				}),
-			})
+			if a.heardTo[i] = x; x < m.at {
+				f.emitAgain(a, i, x, m)
+			}
 		}
 	}
 	return len(f.rows) - before
 }
 
-// Dirty is the number of rates closed and not yet drained.
+// emitAgain appends the rates of an age at an `at` that is closed. They are news of
+// now, even if nothing has happened since.
+func (f *Fold) emitAgain(a *account, ageIndex int, at int64, m moment) {
+	clock := max(f.meta.dclock, schemas.Instant(m.now)*1000)
+	for _, s := range a.series {
+		for i := range f.plan.spans {
+			if sp := &f.plan.spans[i]; sp.ageIndex == ageIndex && f.shows(sp, at) {
+				f.append(s, sp, schemas.Rate{At: at, Version: m.version, DClock: clock, Totals: s.sum(sp, at)})
+			}
+		}
+	}
+}
+
+// emit appends the rates of an account at the `at` that closes, and returns their
+// number.
+func (f *Fold) emit(a *account, at, version int64) int {
+	before := len(f.rows)
+	for _, s := range a.series {
+		for i := range f.plan.spans {
+			if sp := &f.plan.spans[i]; f.shows(sp, at) {
+				f.append(s, sp, schemas.Rate{At: at, Version: version, DClock: f.meta.dclock, Totals: s.sums[i]})
+			}
+		}
+	}
+	return len(f.rows) - before
+}
+
+// shows reports whether a span has rows at `at`. A row whose cohorts include a
+// forgotten minute is not emitted: it would pass a part off as the whole (R5).
+func (f *Fold) shows(sp *span, at int64) bool {
+	return sp.due(at) && max(0, sp.start(at)) >= f.meta.completeFrom
+}
+
+// append completes a rate of a series in a span, and adds it to the rows unless it
+// counts nothing.
+func (f *Fold) append(s *series, sp *span, r schemas.Rate) {
+	if r.Totals == (schemas.Totals{}) {
+		return
+	}
+	r.Epoch, r.Series, r.Window, r.Age = f.src.Epoch, s.id, uint32(sp.window), uint32(sp.age)
+	r.Unheard = s.account.heardTo[sp.ageIndex] < r.At
+	f.rows = append(f.rows, task.Row{Topic: schemas.TopicRates, Schema: schemas.SchemaRate, Key: s.key, Value: schemas.EncodeRate(&r)})
+}
+
+// Dirty is the number of rates not yet drained.
 func (f *Fold) Dirty() int { return len(f.rows) }
 
-// Drain returns the closed rates, by `at`, then series, window and age. The
-// version of each is the offset of the Progress record that closed it, not
+// Drain returns the rates, by the `at` that closed, account, series, window and
+// age; those heard later stand before the account's own of that `at`. The version
+// of each is the offset of the Progress record at which it came to be, not
 // next-1: it states what was known there.
 func (f *Fold) Drain(int64) []task.Row {
 	rows := f.rows
@@ -271,7 +340,7 @@ func (f *Fold) Drain(int64) []task.Row {
 	return rows
 }
 
-// Save writes the meta row if it has changed. It refuses while rates wait to be
+// Save writes meta and hearing where they have changed. It refuses while rates wait to be
 // drained: a state saved then would count them as emitted, and they would be
 // lost with the process (I3).
 func (f *Fold) Save() error {
@@ -283,12 +352,12 @@ func (f *Fold) Save() error {
 		f.st.Set(metaKey(), b)
 		f.saved = b
 	}
+	f.saveHearing()
 	return nil
 }
 
-// CompleteTo is the last `at` closed; 0 if there is none. It never looks at own:
-// a roll-up knows no more than its sources do.
-func (f *Fold) CompleteTo(schemas.Instant) schemas.Instant {
+// CompleteTo is the last `at` closed; 0 if there is none.
+func (f *Fold) CompleteTo() schemas.Instant {
 	if f.meta.next == 0 {
 		return 0
 	}

@@ -113,7 +113,7 @@ func TestClosesOnTheProgressThatBringsTheWatermark(t *testing.T) {
 	s.pane(0, 0, 0, 10, 8) // offset 0
 	s.complete(0, 1, 60)   // 1: source 1 unheard
 	s.want("no watermark until each source has been heard")
-	if got := s.f.CompleteTo(1 << 50); got != 0 {
+	if got := s.f.CompleteTo(); got != 0 {
 		t.Errorf("complete to %d before any at closed, whatever the runtime believes", got)
 	}
 	s.pane(1, 0, 0, 5, 5) // 2
@@ -123,7 +123,7 @@ func TestClosesOnTheProgressThatBringsTheWatermark(t *testing.T) {
 	s.complete(1, 2, 60)  // 5: reached exactly
 	s.want("partial panes add up; the values are those at the record that closes",
 		line{1, 1, 17, 14, 5}, line{3, 1, 17, 14, 5})
-	if got, want := s.f.CompleteTo(0), schemas.Instant((noon+60)*1000); got != want {
+	if got, want := s.f.CompleteTo(), schemas.Instant((noon+60)*1000); got != want {
 		t.Errorf("complete to %d, want the last closed at %d", got, want)
 	}
 	s.complete(1, 3, 400)
@@ -190,7 +190,7 @@ func TestNoDataClosesUpToTheWatermark(t *testing.T) {
 	s := newScript(t, lastMinutes())
 	s.complete(0, 0, 90)
 	s.complete(1, 0, 150)
-	if got, want := s.f.CompleteTo(0), schemas.Instant((noon+60)*1000); got != want {
+	if got, want := s.f.CompleteTo(), schemas.Instant((noon+60)*1000); got != want {
 		t.Fatalf("complete to %d, want %d", got, want)
 	}
 	s.pane(0, 0, 0, 5, 5) // its `at`, 12:01, is closed
@@ -202,7 +202,7 @@ func TestNoDataClosesUpToTheWatermark(t *testing.T) {
 	if rows := s.accounts(); len(rows) != 1 || rows[0].At != noon+180 {
 		t.Errorf("%v", linesOf(rows))
 	}
-	if got, want := s.f.CompleteTo(0), schemas.Instant(floorMinute(noon+1<<40)*1000); got != want {
+	if got, want := s.f.CompleteTo(), schemas.Instant(floorMinute(noon+1<<40)*1000); got != want {
 		t.Errorf("complete to %d, want %d", got, want)
 	}
 }
@@ -229,7 +229,7 @@ func TestRowsPerProgressAreBounded(t *testing.T) {
 		if len(rates) == 0 || (rates[0].At-noon)/60 != c.from || (rates[len(rates)-1].At-noon)/60 != c.to {
 			t.Errorf("%s: %v", c.why, linesOf(rates))
 		}
-		if got, want := s.f.CompleteTo(0), schemas.Instant((noon+c.to*60)*1000); got != want {
+		if got, want := s.f.CompleteTo(), schemas.Instant((noon+c.to*60)*1000); got != want {
 			t.Errorf("%s: complete to %d, want %d", c.why, got, want)
 		}
 	}
@@ -267,7 +267,7 @@ func TestRestartContinues(t *testing.T) {
 	s.complete(1, 0, 1000)
 	s.want("first at", line{1, 1, 10, 5, 2}, line{3, 1, 10, 5, 2})
 	s.restart()
-	if got, want := s.f.CompleteTo(0), schemas.Instant((noon+60)*1000); got != want {
+	if got, want := s.f.CompleteTo(), schemas.Instant((noon+60)*1000); got != want {
 		t.Errorf("complete to %d after a restart, want %d", got, want)
 	}
 	s.pane(0, 1, 2, 4, 4)

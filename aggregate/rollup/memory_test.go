@@ -83,6 +83,12 @@ func paneRecord(offset int64, at schemas.Instant, p *schemas.Pane) task.Record {
 	}
 }
 
+func reportsRecord(offset int64, at schemas.Instant, p *schemas.Reports) task.Record {
+	return task.Record{
+		Offset: offset, Timestamp: at, Schema: schemas.SchemaReports, Key: []byte(p.Account), Value: schemas.EncodeReports(p),
+	}
+}
+
 func progressRecord(offset int64, at schemas.Instant, p *schemas.Progress) task.Record {
 	return task.Record{Offset: offset, Timestamp: at, Schema: schemas.SchemaProgress, Value: schemas.EncodeProgress(p)}
 }

@@ -15,6 +15,7 @@ type series struct {
 	key     []byte
 	cohorts map[int64]cohort
 	sums    []schemas.Totals
+	account *account
 }
 
 // table is the part of the state held in memory: for each series its cohorts and the
@@ -30,8 +31,9 @@ type table struct {
 	// the first watermark, when there are cohorts and no sums.
 	next int64
 	byID map[schemas.Series]*series
-	// order is byID in key order.
-	order []*series
+	// accounts hold the same, in the order of names, each with its series in key
+	// order: the order of rows.
+	accounts []*account
 }
 
 func newTable(p *plan) *table { return &table{plan: p, byID: map[schemas.Series]*series{}} }
@@ -41,10 +43,10 @@ func (t *table) oldest() int64 { return t.next - t.plan.reach }
 
 // add changes a cohort of a series by delta.
 func (t *table) add(id schemas.Series, sent int64, delta cohort) {
-	if t.next != 0 && sent < t.oldest() {
+	s := t.byID[id]
+	if t.next != 0 && sent < t.lowOf(s, id.Account) {
 		return
 	}
-	s := t.byID[id]
 	if s == nil {
 		s = t.insert(id)
 	}
@@ -61,13 +63,26 @@ func (t *table) add(id schemas.Series, sent int64, delta cohort) {
 	}
 }
 
+// lowOf is the earliest minute that is kept of an account's series s, which may
+// be nil.
+func (t *table) lowOf(s *series, account string) int64 {
+	if s != nil {
+		return s.account.low
+	}
+	if i, ok := t.findAccount(account); ok {
+		return t.accounts[i].low
+	}
+	return t.oldest()
+}
+
 func (t *table) insert(id schemas.Series) *series {
+	a := t.accountOf(id.Account)
 	s := &series{
-		id: id, key: []byte(id.Account), cohorts: map[int64]cohort{},
+		id: id, key: []byte(id.Account), cohorts: map[int64]cohort{}, account: a,
 		sums: make([]schemas.Totals, len(t.plan.spans)),
 	}
-	i, _ := slices.BinarySearchFunc(t.order, id, func(s *series, id schemas.Series) int { return compareSeries(s.id, id) })
-	t.order = slices.Insert(t.order, i, s)
+	i, _ := slices.BinarySearchFunc(a.series, id, func(s *series, id schemas.Series) int { return compareSeries(s.id, id) })
+	a.series = slices.Insert(a.series, i, s)
 	t.byID[id] = s
 	return s
 }
@@ -82,7 +97,7 @@ func (t *table) addSums(s *series, sent int64, delta cohort, sign int64) {
 
 // first is the earliest minute with a cohort.
 func (t *table) first() (sent int64, ok bool) {
-	for _, s := range t.order {
+	for _, s := range t.byID {
 		for m := range s.cohorts {
 			if !ok || m < sent {
 				sent, ok = m, true
@@ -96,7 +111,13 @@ func (t *table) first() (sent int64, ok bool) {
 // computes its sums.
 func (t *table) place(at int64) {
 	t.next = at
-	for _, s := range t.order {
+	for _, a := range t.accounts {
+		for i := range a.heardTo {
+			a.heardTo[i] = t.closed()
+		}
+		a.low = t.oldest()
+	}
+	for _, s := range t.byID {
 		for m, c := range s.cohorts {
 			t.addSums(s, m, c, 1)
 		}
@@ -106,29 +127,38 @@ func (t *table) place(at int64) {
 // step moves on to the `at` a minute later.
 func (t *table) step() {
 	at, gone := t.next, false
-	for _, s := range t.order {
-		for i := range t.plan.spans {
-			sp := &t.plan.spans[i]
-			if c := s.cohorts[sp.end(at)]; c != nil {
-				addTo(&s.sums[i], &c[sp.ageIndex], 1)
-			}
-			if c := s.cohorts[sp.start(at)]; c != nil {
-				addTo(&s.sums[i], &c[sp.ageIndex], -1)
-			}
+	for _, a := range t.accounts {
+		for _, s := range a.series {
+			s.step(t.plan.spans, at)
 		}
-		delete(s.cohorts, t.oldest())
-		gone = gone || len(s.cohorts) == 0
 	}
 	t.next = at + minute
+	for _, a := range t.accounts {
+		t.keep(a)
+		gone = gone || slices.ContainsFunc(a.series, func(s *series) bool { return len(s.cohorts) == 0 })
+	}
 	if gone {
 		t.sweep()
+	}
+}
+
+// step moves the sums of `at` on to the next one.
+func (s *series) step(spans []span, at int64) {
+	for i := range spans {
+		sp := &spans[i]
+		if c := s.cohorts[sp.end(at)]; c != nil {
+			addTo(&s.sums[i], &c[sp.ageIndex], 1)
+		}
+		if c := s.cohorts[sp.start(at)]; c != nil {
+			addTo(&s.sums[i], &c[sp.ageIndex], -1)
+		}
 	}
 }
 
 // dropBefore takes away every cohort with a minute before cutoff, out of the sums
 // too.
 func (t *table) dropBefore(cutoff int64) {
-	for _, s := range t.order {
+	for _, s := range t.byID {
 		for m, c := range s.cohorts {
 			if m >= cutoff {
 				continue
@@ -142,17 +172,20 @@ func (t *table) dropBefore(cutoff int64) {
 	t.sweep()
 }
 
-// sweep removes the series that have no cohort left.
+// sweep removes the series that have no cohort left, and accounts without series.
 func (t *table) sweep() {
-	t.order = slices.DeleteFunc(t.order, func(s *series) bool {
-		if len(s.cohorts) > 0 {
-			return false
-		}
-		if invariant.Enabled {
-			zero := !slices.ContainsFunc(s.sums, func(sum schemas.Totals) bool { return sum != schemas.Totals{} })
-			invariant.Check(zero, "R2: %+v has no cohorts and sums %+v", s.id, s.sums)
-		}
-		delete(t.byID, s.id)
-		return true
-	})
+	for _, a := range t.accounts {
+		a.series = slices.DeleteFunc(a.series, func(s *series) bool {
+			if len(s.cohorts) > 0 {
+				return false
+			}
+			if invariant.Enabled {
+				zero := !slices.ContainsFunc(s.sums, func(sum schemas.Totals) bool { return sum != schemas.Totals{} })
+				invariant.Check(zero, "R2: %+v has no cohorts and sums %+v", s.id, s.sums)
+			}
+			delete(t.byID, s.id)
+			return true
+		})
+	}
+	t.accounts = slices.DeleteFunc(t.accounts, func(a *account) bool { return len(a.series) == 0 })
 }

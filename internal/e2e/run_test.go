@@ -157,8 +157,15 @@ func TestOtherClientsReadTheTopics(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 
-	sent := map[schemas.Key]bool{}
+	sent, beats := map[schemas.Key]bool{}, 0
 	read(ctx, t, s.run, schemas.TopicEvents, func(m kafkago.Message) {
+		if header(m) == schemas.SchemaHeartbeat {
+			if _, err := schemas.DecodeHeartbeat(m.Value); err != nil || len(m.Key) > 0 {
+				t.Errorf("heartbeat with key %x: %v", m.Key, err)
+			}
+			beats++
+			return
+		}
 		e, err := schemas.DecodeEvent(m.Value)
 		if err != nil {
 			t.Fatal(err)
@@ -170,8 +177,8 @@ func TestOtherClientsReadTheTopics(t *testing.T) {
 			sent[e.MessageKey] = true
 		}
 	})
-	if len(sent) != n {
-		t.Errorf("%d messages in events, want %d", len(sent), n)
+	if len(sent) != n || beats == 0 {
+		t.Errorf("%d messages and %d heartbeats in events, want %d and some", len(sent), beats, n)
 	}
 
 	newest := map[string]schemas.Pane{}

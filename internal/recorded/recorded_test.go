@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	flushEvery      = 500   // records between two flushes
-	checkpointEvery = 20000 // records between two checkpoints
+	flushEvery      = 501   // records between two flushes: 500 and a heartbeat
+	checkpointEvery = 20040 // records between two checkpoints
 	settling        = 10 * second
 )
 
@@ -42,7 +42,7 @@ func TestRecordedLog(t *testing.T) {
 	panes := &tape{}
 	for p, records := range log {
 		m := machine(t, input{schemas.StageMessage, schemas.TopicEvents, int32(p), partitions}, message.NewFold(), panes)
-		feed(t, m, records, true)
+		feed(t, m, withHeartbeats(records), true)
 	}
 	rates := &tape{}
 	feed(t, machine(t, input{schemas.StageRollup, schemas.TopicPanes, 0, 1}, rollup.NewFold(rollup.Default()), rates), merged(panes.runs), true)
@@ -109,10 +109,33 @@ func feed(t *testing.T, m *task.Machine, records []task.Record, progress bool) {
 			continue
 		}
 		if progress {
-			_, _, err := m.Progress(ctx, max(0, m.DClock()-settling))
+			_, err := m.Progress(ctx)
 			check(err)
 		}
 	}
+}
+
+// withHeartbeats has a door say, before each flush, that all it took in is there.
+func withHeartbeats(records []task.Record) []task.Record {
+	var out []task.Record
+	var now schemas.Instant
+	opened := start() - 20*day // before any event
+	add := func(r task.Record) {
+		r.Offset = int64(len(out))
+		out = append(out, r)
+	}
+	for i, r := range records {
+		if e, err := schemas.DecodeEvent(r.Value); err == nil {
+			now = max(now, min(e.ReceivedAt, r.Timestamp))
+		}
+		add(r)
+		if last := i == len(records)-1; len(out)%flushEvery == flushEvery-1 || last {
+			add(task.Record{Timestamp: now, Schema: schemas.SchemaHeartbeat, Value: schemas.EncodeHeartbeat(&schemas.Heartbeat{
+				Door: schemas.Key{1}, Opened: opened, At: now, Settling: int64(settling), Patience: int64(100 * day),
+			})})
+		}
+	}
+	return out
 }
 
 // tape is an Emitter that keeps what it gets and digests it.

@@ -43,10 +43,10 @@ func (b *burst) Drain(int64) []Row {
 	b.rows = nil
 	return rows
 }
-func (b *burst) Dirty() int                                     { return len(b.rows) }
-func (b *burst) Save() error                                    { return nil }
-func (b *burst) CompleteTo(own schemas.Instant) schemas.Instant { return own }
-func (b *burst) DClock() schemas.Instant                        { return 0 }
+func (b *burst) Dirty() int                  { return len(b.rows) }
+func (b *burst) Save() error                 { return nil }
+func (b *burst) CompleteTo() schemas.Instant { return 0 }
+func (b *burst) DClock() schemas.Instant     { return 0 }
 
 func (b *burst) Emit(_ context.Context, rows []Row) error {
 	b.flushed = append(b.flushed, len(rows))
@@ -78,7 +78,7 @@ func burstTask(t *testing.T, b *burst, p Policy) *task {
 	}
 	return &task{
 		policy: p, machine: m, store: st, gauges: g, metrics: scope, where: "in[0]", topic: "in",
-		settling: func() time.Duration { return 0 }, now: time.Now, wall: time.Now, log: slog.New(slog.DiscardHandler),
+		now: time.Now, wall: time.Now, log: slog.New(slog.DiscardHandler),
 	}
 }
 

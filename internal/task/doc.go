@@ -58,8 +58,10 @@
 //
 // Progress(next) states that every change by offsets before next has been emitted
 // before it. It follows every acknowledged flush, and comes at least every 5 s
-// while nothing is dirty. Its complete_to is the only clock reading that is
-// written, and it is advisory.
+// while nothing is dirty. Its complete_to comes from the fold and so from the log:
+// the heartbeats of the doors (message), the minutes closed (roll-up). It is
+// advisory, and 0 where nothing is known. Where the log has lost records no
+// Progress is sent at all.
 //
 // # Goroutines of RunStage
 //
@@ -68,6 +70,5 @@
 //	kgo's and Pebble's own    stop in Close
 //
 // The producer is shared by the tasks; it is safe for that. Two clocks are
-// injected: Now, which may be virtual, stamps records and decides what is
-// complete; Wall runs the timers.
+// injected: Now, which may be virtual, stamps records; Wall runs the timers.
 package task

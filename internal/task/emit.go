@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
 )
 
@@ -16,33 +17,10 @@ import (
 func producerOpts() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.RecordPartitioner(partitioner{murmur2: kgo.StickyKeyPartitioner(nil)}),
+		kgo.RecordPartitioner(topics.Partitioner()),
 		// A flush waits for its last record, so a long linger only adds to it.
 		kgo.ProducerLinger(2 * time.Millisecond),
 	}
-}
-
-// partitioner sends a record with a key where every Kafka client would (murmur2)
-// and one without to the partition it names.
-type partitioner struct{ murmur2 kgo.Partitioner }
-
-// ForTopic implements kgo.Partitioner.
-func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
-	return topicPartitioner{p.murmur2.ForTopic(topic)}
-}
-
-type topicPartitioner struct{ murmur2 kgo.TopicPartitioner }
-
-// RequiresConsistency implements kgo.TopicPartitioner: a partition that is away
-// is waited for, never replaced by another.
-func (topicPartitioner) RequiresConsistency(*kgo.Record) bool { return true }
-
-// Partition implements kgo.TopicPartitioner.
-func (p topicPartitioner) Partition(r *kgo.Record, n int) int {
-	if r.Key == nil {
-		return int(r.Partition)
-	}
-	return p.murmur2.Partition(r, n)
 }
 
 // kafkaEmitter is the Emitter of all tasks of a stage.

@@ -46,10 +46,11 @@ type Fold interface {
 	// Save writes to the store what the fold keeps outside it and has changed
 	// since the last Save; called right before the store is committed.
 	Save() error
-	// CompleteTo turns the runtime's own belief into that of this stage's Progress:
-	// the message fold returns it unchanged, the roll-up the last `at` it closed.
-	// Zero means unknown, both ways; no Progress is sent then.
-	CompleteTo(own schemas.Instant) schemas.Instant
+	// CompleteTo is the instant up to which the fold believes it has heard
+	// everything, which goes into the stage's Progress: the message fold knows it
+	// from the heartbeats of the doors, the roll-up is as far as the last `at` it
+	// closed. Part of the state, and it never falls. Zero means unknown.
+	CompleteTo() schemas.Instant
 	// DClock is the fold's D-clock: the running maximum of min(received_at,
 	// record timestamp) over the records applied; a stage that reads derived
 	// records takes their DClock in place of received_at. It is part of the
@@ -65,6 +66,13 @@ type Fold interface {
 // effects carry a deduplication key.
 type Actor interface {
 	Act(ctx context.Context) ([]Row, error)
+}
+
+// Hearer is a Fold that knows when the world was not heard. Its Progress says so.
+type Hearer interface {
+	// Shuttings are the newest times during which no door was open, in order, at
+	// most schemas.MaxShuttings. The caller does not keep the slice.
+	Shuttings() []schemas.Shutting
 }
 
 // Source is what a fold is told about its input partition.

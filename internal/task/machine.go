@@ -207,26 +207,25 @@ func (m *Machine) emit(ctx context.Context, rows []Row, before, after Step) erro
 	return m.fault(after)
 }
 
-// Progress sends what the stage believes to be complete, given the runtime's own
-// belief. It may be called only while nothing is dirty. sent is false where
-// nothing is known yet.
-func (m *Machine) Progress(ctx context.Context, own schemas.Instant) (to schemas.Instant, sent bool, err error) {
+// Progress sends how far the stage has come and what it believes to be complete,
+// which it returns. It may be called only while nothing is dirty.
+func (m *Machine) Progress(ctx context.Context) (to schemas.Instant, err error) {
 	if m.broken != nil {
-		return 0, false, m.broken
+		return 0, m.broken
 	}
 	invariant.Check(m.Rows() == 0, "Progress with %d rows before it not emitted", m.Rows())
-	if to = m.fold.CompleteTo(own); to <= 0 {
-		return 0, false, nil
-	}
 	b := m.cfg.Belongs
-	err = m.cfg.Emitter.Progress(ctx, schemas.Progress{
+	p := schemas.Progress{
 		Epoch: b.Epoch, Stage: m.cfg.Stage, Source: b.Partition, Sources: b.Partitions,
-		NextOffset: m.next, CompleteTo: to,
-	})
-	if err != nil {
-		return 0, false, m.fail(fmt.Errorf("emit progress at %s: %w", m.where(m.next), err))
+		NextOffset: m.next, CompleteTo: max(0, m.fold.CompleteTo()),
 	}
-	return to, true, m.fault(StepProgressed)
+	if h, ok := m.fold.(Hearer); ok {
+		p.Shut = h.Shuttings()
+	}
+	if err := m.cfg.Emitter.Progress(ctx, p); err != nil {
+		return 0, m.fail(fmt.Errorf("emit progress at %s: %w", m.where(m.next), err))
+	}
+	return p.CompleteTo, m.fault(StepProgressed)
 }
 
 // Checkpoint flushes and then makes state and offset durable as one unit. It

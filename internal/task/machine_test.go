@@ -22,6 +22,9 @@ type script struct {
 	apply func(task.Record) error
 	acted []task.Row
 	clock schemas.Instant
+	// complete and shut are what Progress says.
+	complete schemas.Instant
+	shut     []schemas.Shutting
 }
 
 func (s *script) Apply(r task.Record) error {
@@ -45,8 +48,9 @@ func (s *script) Save() error {
 	s.calls = append(s.calls, "save")
 	return nil
 }
-func (s *script) CompleteTo(own schemas.Instant) schemas.Instant { return own }
-func (s *script) DClock() schemas.Instant                        { return s.clock }
+func (s *script) CompleteTo() schemas.Instant   { return s.complete }
+func (s *script) Shuttings() []schemas.Shutting { return s.shut }
+func (s *script) DClock() schemas.Instant       { return s.clock }
 func (s *script) Act(context.Context) ([]task.Row, error) {
 	s.calls = append(s.calls, "act")
 	return s.acted, nil
@@ -61,7 +65,7 @@ func (s *script) Emit(_ context.Context, rows []task.Row) error {
 }
 
 func (s *script) Progress(_ context.Context, p schemas.Progress) error {
-	s.calls = append(s.calls, fmt.Sprintf("progress %d to %d", p.NextOffset, p.CompleteTo))
+	s.calls = append(s.calls, fmt.Sprintf("progress %d to %d%v", p.NextOffset, p.CompleteTo, p.Shut))
 	return nil
 }
 
@@ -105,13 +109,13 @@ func TestOrder(t *testing.T) {
 	if n, err := m.Checkpoint(t.Context()); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
-	if _, sent, err := m.Progress(t.Context(), 77); !sent || err != nil {
-		t.Fatal(sent, err)
+	for _, s.complete = range []schemas.Instant{0, 77} { // unknown, then known
+		if to, err := m.Progress(t.Context()); to != s.complete || err != nil {
+			t.Fatal(to, err)
+		}
+		s.shut = []schemas.Shutting{{From: 3, To: 9}}
 	}
-	if _, sent, err := m.Progress(t.Context(), 0); sent || err != nil {
-		t.Fatalf("progress of the unknown: %v %v", sent, err)
-	}
-	want := "applied|drain 5|drained|emit k|acked|act|acted|emit acted|act-acked|save|saved|committed|progress 5 to 77|progressed"
+	want := "applied|drain 5|drained|emit k|acked|act|acted|emit acted|act-acked|save|saved|committed|progress 5 to 0[]|progressed|progress 5 to 77[{3 9}]|progressed"
 	if got := strings.Join(s.calls, "|"); got != want {
 		t.Errorf("order\n %s\nwant\n %s", got, want)
 	}
@@ -154,7 +158,7 @@ func TestBrokenStaysBroken(t *testing.T) {
 			if _, err := m.Checkpoint(t.Context()); !errors.Is(err, boom) {
 				t.Errorf("second try: %v", err)
 			}
-			if _, _, err := m.Progress(t.Context(), 1); !errors.Is(err, boom) {
+			if _, err := m.Progress(t.Context()); !errors.Is(err, boom) {
 				t.Errorf("progress: %v", err)
 			}
 			if _, ok := st.Meta(); ok {

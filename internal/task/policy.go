@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/bluetick/bluetick/schemas"
 )
 
 // Policy decides when a task flushes, reports progress and checkpoints. Its timers
@@ -149,17 +147,6 @@ func (p Policy) full(rows, letterBytes int) reason {
 		return reasonLetters
 	}
 	return ""
-}
-
-// completeTo is the instant up to which a task believes it has heard everything:
-// now less the settling time at the log's end, else its D-clock less that. now
-// must have been read before the log's end was asked for. Zero means unknown.
-func completeTo(now, dClock schemas.Instant, atEnd bool, settling time.Duration) schemas.Instant {
-	from := dClock
-	if atEnd {
-		from = now
-	}
-	return max(0, from-schemas.Instant(settling.Milliseconds()))
 }
 
 // String names the action for logs.

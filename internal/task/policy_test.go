@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/bluetick/bluetick/schemas"
 )
 
 func TestDecide(t *testing.T) {
@@ -54,28 +52,5 @@ func TestPolicyValidate(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}
-	}
-}
-
-func TestCompleteTo(t *testing.T) {
-	const s = 10 * time.Second
-	for _, c := range []struct {
-		name        string
-		now, dClock schemas.Instant
-		atEnd       bool
-		settling    time.Duration
-		want        schemas.Instant
-	}{
-		{"at the end", 100_000, 50_000, true, s, 90_000},
-		{"behind", 100_000, 50_000, false, s, 40_000},
-		{"nothing heard, at the end", 100_000, 0, true, s, 90_000},
-		{"nothing heard, behind", 100_000, 0, false, s, 0},
-		{"virtual clock, 60 times", 100_000, 50_000, true, 60 * time.Second, 40_000},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := completeTo(c.now, c.dClock, c.atEnd, c.settling); got != c.want {
-				t.Errorf("got %d, want %d", got, c.want)
-			}
-		})
 	}
 }

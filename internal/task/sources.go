@@ -90,10 +90,10 @@ func (s *Sources) Hear(p *schemas.Progress) (news bool, err error) {
 }
 
 // Watermark is the least CompleteTo of all sources; there is none until each has
-// been heard.
+// been heard and knows what is complete.
 func (s *Sources) Watermark() (least schemas.Instant, ok bool) {
 	for i, h := range s.heard {
-		if !h.Heard {
+		if !h.Heard || h.CompleteTo == 0 {
 			return 0, false
 		}
 		if i == 0 || h.CompleteTo < least {

@@ -33,7 +33,8 @@ func TestWatermark(t *testing.T) {
 		{"a restarted source is believed once it has caught up", []word{{0, 5, 900}, {1, 9, 700}, {1, 4, 750}, {1, 9, 800}}, 800},
 		{"a source at offset 0 has been heard", []word{{0, 0, 900}, {1, 0, 900}}, 900},
 		{"a first word before 1970", []word{{0, 0, -5}, {1, 0, 900}}, -5},
-		{"complete to 0 is a word", []word{{0, 0, 0}, {1, 0, 900}}, 0},
+		{"complete to 0 is not known", []word{{0, 0, 0}, {1, 0, 900}}, none},
+		{"known later", []word{{0, 0, 0}, {1, 0, 900}, {0, 0, 800}}, 800},
 	} {
 		var s Sources
 		for _, w := range c.words {

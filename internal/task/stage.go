@@ -50,9 +50,6 @@ type StageConfig struct {
 	// Embedded is true where the cluster id means nothing.
 	Embedded bool
 	Policy   Policy
-	// Settling is how long a record may be on its way at present: max(10 s, 1 s ×
-	// clock speed), asked anew each time because a virtual clock changes its speed.
-	Settling func() time.Duration
 	// StopTimeout bounds the last flush and checkpoint; 0 is 30 s.
 	StopTimeout time.Duration
 	// RowCacheBytes is shared out to the tasks' stores; 0 is 128 MiB.
@@ -68,9 +65,6 @@ func (c StageConfig) Validate() error {
 		if f.value == "" {
 			errs = append(errs, fmt.Errorf("stage %q: %s is empty", c.Stage, f.name))
 		}
-	}
-	if c.Settling == nil {
-		errs = append(errs, fmt.Errorf("stage %q: Settling is not given", c.Stage))
 	}
 	if c.StopTimeout < 0 || c.RowCacheBytes < 0 {
 		errs = append(errs, fmt.Errorf("stage %q: StopTimeout or RowCacheBytes is negative", c.Stage))
@@ -90,7 +84,8 @@ type Deps struct {
 	// Kafka are the options that reach the cluster: seed brokers, TLS, dialer.
 	Kafka   []kgo.Opt
 	NewFold NewFold
-	// Now stamps records and decides what is complete; it may be a virtual clock.
+	// Now stamps records and measures how old what is complete is; it may be a
+	// virtual clock.
 	Now func() time.Time
 	// Wall runs the timers and measures durations; nil is Now.
 	Wall func() time.Time
@@ -238,7 +233,7 @@ func (s *stage) openTask(v view, partition int32, of int, emitter Emitter) (_ *t
 	}
 	log.Info("state opened", "next_offset", want.NextOffset, "log_start", v.logs[partition].start, "log_end", v.logs[partition].end)
 	t := &task{
-		policy: s.cfg.Policy, settling: s.cfg.Settling, stop: s.cfg.StopTimeout, output: s.cfg.Output != "",
+		policy: s.cfg.Policy, stop: s.cfg.StopTimeout, output: s.cfg.Output != "",
 		where: fmt.Sprintf("%s[%d]", s.cfg.Input, partition), topic: s.cfg.Input, topicID: want.TopicID, part: partition,
 		machine: machine, store: st, consumer: consumer, report: s.group.note,
 		now: s.deps.Now, wall: s.deps.Wall, log: log, gauges: g, metrics: scope,

@@ -21,14 +21,13 @@ var errStopTooLong = errors.New("the stop took longer than its limit")
 // task is one input partition: its consumer, its machine and the timers. The
 // goroutine in run owns all of it.
 type task struct {
-	policy   Policy
-	settling func() time.Duration
-	stop     time.Duration // limit of a graceful stop
-	output   bool          // the stage sends Progress
-	where    string        // topic[partition], for texts
-	topic    string
-	topicID  [16]byte
-	part     int32
+	policy  Policy
+	stop    time.Duration // limit of a graceful stop
+	output  bool          // the stage sends Progress
+	where   string        // topic[partition], for texts
+	topic   string
+	topicID [16]byte
+	part    int32
 
 	machine  *Machine
 	store    *store.Store
@@ -201,46 +200,42 @@ func (t *task) checkpoint(work context.Context) error {
 	return t.progress(work)
 }
 
-// progress reports what is complete. The clock is read before the log's end is
-// asked for: a record that comes between the two is then not claimed as heard.
+// progress reports how far the task has come. Not where the log has lost records:
+// others than those folded will be at their offsets.
 func (t *task) progress(work context.Context) error {
 	t.progressAt = t.wall()
 	if !t.output {
 		return nil
 	}
-	now := schemas.InstantOf(t.now())
-	atEnd, err := t.atEnd(work)
+	whole, err := t.whole(work)
+	if err != nil || !whole {
+		return err
+	}
+	to, err := t.machine.Progress(work)
 	if err != nil {
 		return err
 	}
-	own := completeTo(now, t.machine.DClock(), atEnd, t.settling())
-	if own == 0 {
-		return nil
+	if t.completeTo = to; to > 0 {
+		t.gauges.completeLag.Set(float64(schemas.InstantOf(t.now())-to) / 1000)
 	}
-	to, sent, err := t.machine.Progress(work, own)
-	if err != nil || !sent {
-		return err
-	}
-	t.completeTo = to
-	t.gauges.completeLag.Set(float64(now-to) / 1000)
 	return nil
 }
 
-// atEnd reports whether all that is in the log now is folded; no answer counts as
-// no.
-func (t *task) atEnd(work context.Context) (bool, error) {
+// whole reports whether all that is folded is still in the log. Kafka is asked
+// where the log ends; no answer is not a no.
+func (t *task) whole(work context.Context) (bool, error) {
 	if t.machine.Next() < t.highWater {
-		return false, nil // known without asking
+		return true, nil // known without asking
 	}
 	ctx, cancel := context.WithTimeout(work, askTimeout)
 	defer cancel()
 	end, err := endOffset(ctx, t.consumer, t.topic, t.part)
 	if err != nil {
-		return false, t.trouble(work, err)
+		return true, t.trouble(work, err)
 	}
 	t.end = end
 	t.measure(end)
-	return t.machine.Next() == end, nil
+	return t.machine.Next() <= end, nil
 }
 
 // measure shows how far away the log's end is. A log that ends before what is

@@ -900,7 +900,8 @@ type Progress struct {
 	Source        int32                  `protobuf:"varint,3,opt,name=source,proto3" json:"source,omitempty"`
 	Sources       int32                  `protobuf:"varint,4,opt,name=sources,proto3" json:"sources,omitempty"`
 	NextOffset    int64                  `protobuf:"varint,5,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
-	CompleteTo    int64                  `protobuf:"varint,6,opt,name=complete_to,json=completeTo,proto3" json:"complete_to,omitempty"` // ms since the epoch
+	CompleteTo    int64                  `protobuf:"varint,6,opt,name=complete_to,json=completeTo,proto3" json:"complete_to,omitempty"` // ms since the epoch; 0: not known
+	Shut          []*Shutting            `protobuf:"bytes,7,rep,name=shut,proto3" json:"shut,omitempty"`                                // the newest shuttings of the door, in order
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -977,6 +978,253 @@ func (x *Progress) GetCompleteTo() int64 {
 	return 0
 }
 
+func (x *Progress) GetShut() []*Shutting {
+	if x != nil {
+		return x.Shut
+	}
+	return nil
+}
+
+// A time during which no door was open.
+type Shutting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          int64                  `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"` // ms since the epoch
+	To            int64                  `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`     // ms since the epoch
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shutting) Reset() {
+	*x = Shutting{}
+	mi := &file_bluetick_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shutting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shutting) ProtoMessage() {}
+
+func (x *Shutting) ProtoReflect() protoreflect.Message {
+	mi := &file_bluetick_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shutting.ProtoReflect.Descriptor instead.
+func (*Shutting) Descriptor() ([]byte, []int) {
+	return file_bluetick_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Shutting) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Shutting) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+// A door's sign of life in every partition of events: all that it took in
+// before min(at, held) is in the log before this record.
+type Heartbeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Door          []byte                 `protobuf:"bytes,1,opt,name=door,proto3" json:"door,omitempty"`          // 16 bytes, another in every process
+	Opened        int64                  `protobuf:"varint,2,opt,name=opened,proto3" json:"opened,omitempty"`     // ms since the epoch
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`             // ms since the epoch
+	Held          int64                  `protobuf:"varint,4,opt,name=held,proto3" json:"held,omitempty"`         // ms since the epoch: the oldest body not yet acknowledged; 0: none
+	Settling      int64                  `protobuf:"varint,5,opt,name=settling,proto3" json:"settling,omitempty"` // ms that a webhook may travel
+	Patience      int64                  `protobuf:"varint,6,opt,name=patience,proto3" json:"patience,omitempty"` // ms without a heartbeat after which the door counts as shut
+	Closing       bool                   `protobuf:"varint,7,opt,name=closing,proto3" json:"closing,omitempty"`   // the last one: the door has shut
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heartbeat) Reset() {
+	*x = Heartbeat{}
+	mi := &file_bluetick_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heartbeat) ProtoMessage() {}
+
+func (x *Heartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_bluetick_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
+func (*Heartbeat) Descriptor() ([]byte, []int) {
+	return file_bluetick_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Heartbeat) GetDoor() []byte {
+	if x != nil {
+		return x.Door
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetOpened() int64 {
+	if x != nil {
+		return x.Opened
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetHeld() int64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetSettling() int64 {
+	if x != nil {
+		return x.Settling
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetPatience() int64 {
+	if x != nil {
+		return x.Patience
+	}
+	return 0
+}
+
+func (x *Heartbeat) GetClosing() bool {
+	if x != nil {
+		return x.Closing
+	}
+	return false
+}
+
+// What one source partition knows of how an account reports.
+type Reports struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint32                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Source        int32                  `protobuf:"varint,2,opt,name=source,proto3" json:"source,omitempty"`
+	Account       string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	Version       int64                  `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	DClock        int64                  `protobuf:"varint,5,opt,name=d_clock,json=dClock,proto3" json:"d_clock,omitempty"` // ms since the epoch
+	Newest        int64                  `protobuf:"varint,6,opt,name=newest,proto3" json:"newest,omitempty"`               // ms since the epoch: the latest occurred_at
+	Lags          []uint32               `protobuf:"varint,7,rep,packed,name=lags,proto3" json:"lags,omitempty"`            // the last reports by received_at - occurred_at, edges: half those of Pane
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reports) Reset() {
+	*x = Reports{}
+	mi := &file_bluetick_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reports) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reports) ProtoMessage() {}
+
+func (x *Reports) ProtoReflect() protoreflect.Message {
+	mi := &file_bluetick_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reports.ProtoReflect.Descriptor instead.
+func (*Reports) Descriptor() ([]byte, []int) {
+	return file_bluetick_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Reports) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Reports) GetSource() int32 {
+	if x != nil {
+		return x.Source
+	}
+	return 0
+}
+
+func (x *Reports) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Reports) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Reports) GetDClock() int64 {
+	if x != nil {
+		return x.DClock
+	}
+	return 0
+}
+
+func (x *Reports) GetNewest() int64 {
+	if x != nil {
+		return x.Newest
+	}
+	return 0
+}
+
+func (x *Reports) GetLags() []uint32 {
+	if x != nil {
+		return x.Lags
+	}
+	return nil
+}
+
 type Series struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Account       string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
@@ -991,7 +1239,7 @@ type Series struct {
 
 func (x *Series) Reset() {
 	*x = Series{}
-	mi := &file_bluetick_proto_msgTypes[7]
+	mi := &file_bluetick_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1251,7 @@ func (x *Series) String() string {
 func (*Series) ProtoMessage() {}
 
 func (x *Series) ProtoReflect() protoreflect.Message {
-	mi := &file_bluetick_proto_msgTypes[7]
+	mi := &file_bluetick_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1264,7 @@ func (x *Series) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Series.ProtoReflect.Descriptor instead.
 func (*Series) Descriptor() ([]byte, []int) {
-	return file_bluetick_proto_rawDescGZIP(), []int{7}
+	return file_bluetick_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Series) GetAccount() string {
@@ -1082,13 +1330,14 @@ type Rate struct {
 	OptedOut      int64                  `protobuf:"varint,15,opt,name=opted_out,json=optedOut,proto3" json:"opted_out,omitempty"`
 	Failed        int64                  `protobuf:"varint,16,opt,name=failed,proto3" json:"failed,omitempty"`
 	Withheld      int64                  `protobuf:"varint,17,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	Unheard       bool                   `protobuf:"varint,40,opt,name=unheard,proto3" json:"unheard,omitempty"` // reports may still be on their way: it comes again
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rate) Reset() {
 	*x = Rate{}
-	mi := &file_bluetick_proto_msgTypes[8]
+	mi := &file_bluetick_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1349,7 @@ func (x *Rate) String() string {
 func (*Rate) ProtoMessage() {}
 
 func (x *Rate) ProtoReflect() protoreflect.Message {
-	mi := &file_bluetick_proto_msgTypes[8]
+	mi := &file_bluetick_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1362,7 @@ func (x *Rate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rate.ProtoReflect.Descriptor instead.
 func (*Rate) Descriptor() ([]byte, []int) {
-	return file_bluetick_proto_rawDescGZIP(), []int{8}
+	return file_bluetick_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Rate) GetEpoch() uint32 {
@@ -1235,6 +1484,13 @@ func (x *Rate) GetWithheld() int64 {
 	return 0
 }
 
+func (x *Rate) GetUnheard() bool {
+	if x != nil {
+		return x.Unheard
+	}
+	return false
+}
+
 // The newest state of one incident.
 type Transition struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -1265,7 +1521,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_bluetick_proto_msgTypes[9]
+	mi := &file_bluetick_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1533,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_bluetick_proto_msgTypes[9]
+	mi := &file_bluetick_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1546,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_bluetick_proto_rawDescGZIP(), []int{9}
+	return file_bluetick_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Transition) GetEpoch() uint32 {
@@ -1458,7 +1714,7 @@ type DeadLetter struct {
 
 func (x *DeadLetter) Reset() {
 	*x = DeadLetter{}
-	mi := &file_bluetick_proto_msgTypes[10]
+	mi := &file_bluetick_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1726,7 @@ func (x *DeadLetter) String() string {
 func (*DeadLetter) ProtoMessage() {}
 
 func (x *DeadLetter) ProtoReflect() protoreflect.Message {
-	mi := &file_bluetick_proto_msgTypes[10]
+	mi := &file_bluetick_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1739,7 @@ func (x *DeadLetter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetter.ProtoReflect.Descriptor instead.
 func (*DeadLetter) Descriptor() ([]byte, []int) {
-	return file_bluetick_proto_rawDescGZIP(), []int{10}
+	return file_bluetick_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeadLetter) GetStage() string {
@@ -1644,7 +1900,7 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1a;\n" +
 	"\rBillableEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xaa\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd5\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x16\n" +
@@ -1653,14 +1909,34 @@ const file_bluetick_proto_rawDesc = "" +
 	"\vnext_offset\x18\x05 \x01(\x03R\n" +
 	"nextOffset\x12\x1f\n" +
 	"\vcomplete_to\x18\x06 \x01(\x03R\n" +
-	"completeTo\"\xa6\x01\n" +
+	"completeTo\x12)\n" +
+	"\x04shut\x18\a \x03(\v2\x15.bluetick.v1.ShuttingR\x04shut\".\n" +
+	"\bShutting\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x03R\x02to\"\xad\x01\n" +
+	"\tHeartbeat\x12\x12\n" +
+	"\x04door\x18\x01 \x01(\fR\x04door\x12\x16\n" +
+	"\x06opened\x18\x02 \x01(\x03R\x06opened\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04held\x18\x04 \x01(\x03R\x04held\x12\x1a\n" +
+	"\bsettling\x18\x05 \x01(\x03R\bsettling\x12\x1a\n" +
+	"\bpatience\x18\x06 \x01(\x03R\bpatience\x12\x18\n" +
+	"\aclosing\x18\a \x01(\bR\aclosing\"\xb0\x01\n" +
+	"\aReports\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\x05R\x06source\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x12\x17\n" +
+	"\ad_clock\x18\x05 \x01(\x03R\x06dClock\x12\x16\n" +
+	"\x06newest\x18\x06 \x01(\x03R\x06newest\x12\x12\n" +
+	"\x04lags\x18\a \x03(\rR\x04lags\"\xa6\x01\n" +
 	"\x06Series\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1a\n" +
 	"\bgrouping\x18\x02 \x01(\tR\bgrouping\x12\x18\n" +
 	"\achannel\x18\x03 \x01(\tR\achannel\x12\x16\n" +
 	"\x06sender\x18\x04 \x01(\tR\x06sender\x12\x1a\n" +
 	"\bcampaign\x18\x05 \x01(\tR\bcampaign\x12\x18\n" +
-	"\avariant\x18\x06 \x01(\tR\avariant\"\xb3\x03\n" +
+	"\avariant\x18\x06 \x01(\tR\avariant\"\xcd\x03\n" +
 	"\x04Rate\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12+\n" +
 	"\x06series\x18\x02 \x01(\v2\x13.bluetick.v1.SeriesR\x06series\x12\x16\n" +
@@ -1679,7 +1955,8 @@ const file_bluetick_proto_rawDesc = "" +
 	"\aengaged\x18\x0e \x01(\x03R\aengaged\x12\x1b\n" +
 	"\topted_out\x18\x0f \x01(\x03R\boptedOut\x12\x16\n" +
 	"\x06failed\x18\x10 \x01(\x03R\x06failed\x12\x1a\n" +
-	"\bwithheld\x18\x11 \x01(\x03R\bwithheld\"\x9c\x04\n" +
+	"\bwithheld\x18\x11 \x01(\x03R\bwithheld\x12\x18\n" +
+	"\aunheard\x18( \x01(\bR\aunheard\"\x9c\x04\n" +
 	"\n" +
 	"Transition\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x12\n" +
@@ -1750,7 +2027,7 @@ func file_bluetick_proto_rawDescGZIP() []byte {
 }
 
 var file_bluetick_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_bluetick_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_bluetick_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_bluetick_proto_goTypes = []any{
 	(EventType)(0),       // 0: bluetick.v1.EventType
 	(DimensionSource)(0), // 1: bluetick.v1.DimensionSource
@@ -1761,33 +2038,37 @@ var file_bluetick_proto_goTypes = []any{
 	(*Tuple)(nil),        // 6: bluetick.v1.Tuple
 	(*Pane)(nil),         // 7: bluetick.v1.Pane
 	(*Progress)(nil),     // 8: bluetick.v1.Progress
-	(*Series)(nil),       // 9: bluetick.v1.Series
-	(*Rate)(nil),         // 10: bluetick.v1.Rate
-	(*Transition)(nil),   // 11: bluetick.v1.Transition
-	(*DeadLetter)(nil),   // 12: bluetick.v1.DeadLetter
-	nil,                  // 13: bluetick.v1.Event.ExtraEntry
-	nil,                  // 14: bluetick.v1.Pane.FailuresEntry
-	nil,                  // 15: bluetick.v1.Pane.CostMicrosEntry
-	nil,                  // 16: bluetick.v1.Pane.BillableEntry
+	(*Shutting)(nil),     // 9: bluetick.v1.Shutting
+	(*Heartbeat)(nil),    // 10: bluetick.v1.Heartbeat
+	(*Reports)(nil),      // 11: bluetick.v1.Reports
+	(*Series)(nil),       // 12: bluetick.v1.Series
+	(*Rate)(nil),         // 13: bluetick.v1.Rate
+	(*Transition)(nil),   // 14: bluetick.v1.Transition
+	(*DeadLetter)(nil),   // 15: bluetick.v1.DeadLetter
+	nil,                  // 16: bluetick.v1.Event.ExtraEntry
+	nil,                  // 17: bluetick.v1.Pane.FailuresEntry
+	nil,                  // 18: bluetick.v1.Pane.CostMicrosEntry
+	nil,                  // 19: bluetick.v1.Pane.BillableEntry
 }
 var file_bluetick_proto_depIdxs = []int32{
 	0,  // 0: bluetick.v1.Event.type:type_name -> bluetick.v1.EventType
 	1,  // 1: bluetick.v1.Event.dimension_source:type_name -> bluetick.v1.DimensionSource
-	13, // 2: bluetick.v1.Event.extra:type_name -> bluetick.v1.Event.ExtraEntry
+	16, // 2: bluetick.v1.Event.extra:type_name -> bluetick.v1.Event.ExtraEntry
 	2,  // 3: bluetick.v1.Event.failure:type_name -> bluetick.v1.Failure
 	3,  // 4: bluetick.v1.Event.cost:type_name -> bluetick.v1.Cost
 	4,  // 5: bluetick.v1.Event.click:type_name -> bluetick.v1.Click
 	6,  // 6: bluetick.v1.Pane.tuple:type_name -> bluetick.v1.Tuple
-	14, // 7: bluetick.v1.Pane.failures:type_name -> bluetick.v1.Pane.FailuresEntry
-	15, // 8: bluetick.v1.Pane.cost_micros:type_name -> bluetick.v1.Pane.CostMicrosEntry
-	16, // 9: bluetick.v1.Pane.billable:type_name -> bluetick.v1.Pane.BillableEntry
-	9,  // 10: bluetick.v1.Rate.series:type_name -> bluetick.v1.Series
-	9,  // 11: bluetick.v1.Transition.series:type_name -> bluetick.v1.Series
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	17, // 7: bluetick.v1.Pane.failures:type_name -> bluetick.v1.Pane.FailuresEntry
+	18, // 8: bluetick.v1.Pane.cost_micros:type_name -> bluetick.v1.Pane.CostMicrosEntry
+	19, // 9: bluetick.v1.Pane.billable:type_name -> bluetick.v1.Pane.BillableEntry
+	9,  // 10: bluetick.v1.Progress.shut:type_name -> bluetick.v1.Shutting
+	12, // 11: bluetick.v1.Rate.series:type_name -> bluetick.v1.Series
+	12, // 12: bluetick.v1.Transition.series:type_name -> bluetick.v1.Series
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_bluetick_proto_init() }
@@ -1801,7 +2082,7 @@ func file_bluetick_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_bluetick_proto_rawDesc), len(file_bluetick_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

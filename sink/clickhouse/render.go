@@ -59,7 +59,8 @@ func functions(m measures) template.FuncMap {
 		"metricNames": m.metricNames, "metricNumerators": m.metricNumerators,
 		"never": func() string { return never }, "otherFailure": func() string { return schemas.FailOther },
 		"outcomeArrays": m.outcomeArrays, "outcomeAt": outcomeAt, "rateColumns": m.rateColumns, "rateDefaults": m.rateDefaults,
-		"rateExpressions": m.rateExpressions, "renameTotals": m.renameTotals, "stageMessage": func() string { return schemas.StageMessage }, "sumAtAge": m.sumAtAge,
+		"rateExpressions": m.rateExpressions, "renameTotals": m.renameTotals, "stageMessage": func() string { return schemas.StageMessage }, "stageRollup": func() string { return schemas.StageRollup },
+		"lastReports": func() int { return schemas.LastReports }, "retryGrace": func() int { return schemas.RetryGrace }, "patience": func() int { return schemas.Patience }, "sumAtAge": m.sumAtAge,
 		"sumOver": m.sumOver, "sumSigned": m.sumSigned, "sumTotals": m.sumTotals, "sumUpto": m.sumUpto, "ttl": ttlClause,
 		"wilsonHigh": wilsonHigh, "wilsonLow": wilsonLow, "withheld": withheld,
 	}

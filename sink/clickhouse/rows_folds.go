@@ -1,6 +1,10 @@
 package clickhouse
 
-import "github.com/bluetick/bluetick/schemas"
+import (
+	"time"
+
+	"github.com/bluetick/bluetick/schemas"
+)
 
 // Panes are rows of the table panes.
 type Panes []schemas.Pane
@@ -39,6 +43,27 @@ func (r Panes) columns() []column {
 	)
 }
 
+// Reports are rows of the table reports.
+type Reports []schemas.Reports
+
+// Table implements Rows.
+func (Reports) Table() string { return "reports" }
+
+// Len implements Rows.
+func (r Reports) Len() int { return len(r) }
+
+func (r Reports) columns() []column {
+	type row = schemas.Reports
+	return []column{
+		col("epoch", r, func(x *row) uint32 { return x.Epoch }),
+		col("source", r, func(x *row) int32 { return x.Source }),
+		col("account", r, func(x *row) string { return x.Account }),
+		col("newest", r, func(x *row) int64 { return int64(x.Newest) }),
+		col("lags", r, func(x *row) []uint32 { return x.Lags[:] }),
+		col("version", r, func(x *row) uint64 { return uint64(x.Version) }),
+	}
+}
+
 // Rates are rows of the table rates, which computes the rates themselves.
 type Rates []schemas.Rate
 
@@ -55,6 +80,7 @@ func (r Rates) columns() []column {
 		col("window", r, func(x *rate) uint32 { return x.Window }),
 		col("age", r, func(x *rate) uint32 { return x.Age }),
 		col("at", r, func(x *rate) int64 { return x.At }),
+		col("heard", r, func(x *rate) bool { return !x.Unheard }),
 		col("sent", r, func(x *rate) int64 { return x.Totals.Sent }),
 	)
 	list := schemas.OutcomeList()
@@ -192,5 +218,19 @@ func (r Progresses) columns() []column {
 		col("version", r, func(p *row) uint64 { return uint64(p.NextOffset) }),
 		col("complete_to", r, func(p *row) int64 { return int64(p.CompleteTo) }),
 		col("topic_id", r, func(p *row) string { return p.TopicID }),
+		col("shut_from", r, func(p *row) []time.Time {
+			return each(p.Shut, func(s schemas.Shutting) time.Time { return s.From.Time() })
+		}),
+		col("shut_to", r, func(p *row) []time.Time {
+			return each(p.Shut, func(s schemas.Shutting) time.Time { return s.To.Time() })
+		}),
 	}
+}
+
+func each[T, U any](in []T, of func(T) U) []U {
+	out := make([]U, len(in))
+	for i := range in {
+		out[i] = of(in[i])
+	}
+	return out
 }

@@ -38,6 +38,7 @@ func TestViews(t *testing.T) {
 	t.Run("v_funnel", func(t *testing.T) { testFunnel(t, conn) })
 	t.Run("v_cohort_curve", func(t *testing.T) { testCurve(t, conn) })
 	t.Run("v_rolling", func(t *testing.T) { testRolling(t, conn) })
+	t.Run("what was heard", func(t *testing.T) { testHeard(t, conn) })
 	t.Run("another epoch", func(t *testing.T) {
 		if err := conn.Exec(t.Context(), "INSERT INTO epochs (sequence, epoch) VALUES (2, 9)"); err != nil {
 			t.Fatal(err)

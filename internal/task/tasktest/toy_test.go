@@ -132,8 +132,8 @@ func (f *toy) Save() error {
 	return nil
 }
 
-func (f *toy) CompleteTo(own schemas.Instant) schemas.Instant { return own }
-func (f *toy) DClock() schemas.Instant                        { return f.clock }
+func (f *toy) CompleteTo() schemas.Instant { return f.clock }
+func (f *toy) DClock() schemas.Instant     { return f.clock }
 
 // toyLog has duplicates, disorder, a few bad records and a gap in the offsets.
 func toyLog(r *rand.Rand) []task.Record {

@@ -260,7 +260,7 @@ func (o *owner) work() error {
 		if _, err := o.machine.Flush(ctx); err != nil {
 			return err
 		}
-		_, _, err := o.machine.Progress(ctx, o.machine.DClock())
+		_, err := o.machine.Progress(ctx)
 		return err
 	}
 }

@@ -75,7 +75,9 @@ type Process struct {
 	reach    []kgo.Opt    // with which every client reaches Kafka; set by openKafka
 	room     func() error // of the embedded broker's disk; nil with given servers
 	admin    *kadm.Client
-	run      dataroot.Run // what run.json will contain
+	// partitions are those of each topic; set by openKafka
+	partitions map[string]int32
+	run        dataroot.Run // what run.json will contain
 
 	clickhouse *clickhouse.Options // nil unless openClickHouse was called
 }
@@ -174,7 +176,9 @@ func (p *Process) openKafka(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.partitions = map[string]int32{}
 	for _, t := range report.Topics {
+		p.partitions[t.Name] = int32(t.Partitions)
 		if t.Created {
 			p.log.Info("topic created", "topic", t.Name, "partitions", t.Partitions)
 		}

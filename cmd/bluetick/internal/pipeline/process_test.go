@@ -157,10 +157,10 @@ func TestStartServeStopAndGoOn(t *testing.T) {
 		t.Fatalf("webhook: %d", got)
 	}
 	ends, err := p.Ends(t.Context(), schemas.TopicEvents)
-	if err != nil || len(ends) != 1 || ends[0] != 1 {
+	if err != nil || len(ends) != 1 || ends[0] < 2 { // beside at least one heartbeat of the door
 		t.Errorf("the event is not in the log: %v, %v", ends, err)
 	}
-	awaitProgress(t, p, 1)
+	awaitProgress(t, p, ends[0])
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestStartServeStopAndGoOn(t *testing.T) {
 		t.Errorf("run.json of a stopped process: %v", err)
 	}
 	again := running(t, c, untilRates())
-	if got := again.Status(schemas.StageMessage); len(got) != 1 || got[0].Committed != 1 || !got[0].CaughtUp() {
+	if got := again.Status(schemas.StageMessage); len(got) != 1 || got[0].Committed < ends[0] {
 		t.Errorf("started again: %+v", got)
 	}
 	if err := again.Stop(); err != nil {

@@ -19,7 +19,7 @@ import (
 // startFold runs a stage of folds and returns when its states are open.
 func (p *Process) startFold(ctx context.Context, cfg task.StageConfig, fold task.NewFold) error {
 	cfg.Epoch, cfg.StateDir, cfg.Embedded = epoch, p.root.State(), p.cfg.Kafka.Embedded()
-	cfg.Policy, cfg.Settling = task.DefaultPolicy(), p.times.Settling
+	cfg.Policy = task.DefaultPolicy()
 	ready := make(chan struct{}) // closed by the stage, once
 	deps := task.Deps{
 		Kafka: p.reach, NewFold: fold,
@@ -105,6 +105,7 @@ func (p *Process) startIngest(context.Context) error {
 	p.life.OnStop("ingest producer", func(context.Context) error { producer.Close(); return nil })
 	server, err := ingest.New(cfg, ingest.Deps{
 		Log: p.log, Now: p.times.Now, Producer: door{producer, p.room}, Providers: providers(), Registerer: p.registry,
+		Partitions: p.partitions[schemas.TopicEvents], Settling: p.times.Settling, Speed: p.times.Speed,
 	})
 	if err != nil {
 		return err
