@@ -13,6 +13,7 @@
 //	verify     signature over the request as received              401
 //	slot       one of MaxConcurrent                                503
 //	decode     events and dead letters                             never fails
+//	clock      the door trusts its own                             503
 //	produce    all of them, and the raw body if wanted             503
 //	reply      200, or what the provider wants to be answered
 //
@@ -33,6 +34,7 @@
 //	    account is a dead letter, and the rest of the body counts.
 //	G6: whatever was accepted with a received_at before what a heartbeat says is in
 //	    the log before it; a door that refuses authentic bodies writes none.
+//	G7: nothing is stamped by a clock that the door doubts (clockwatch.go).
 //
 // While it is open a door writes heartbeats into every partition of events
 // (heartbeat.go): without them no minute would ever be complete.

@@ -124,6 +124,10 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, src *source, req
 	s.metrics.bodyBytes.WithLabelValues(src.name).Observe(float64(len(req.Body)))
 
 	result := src.endpoint.Decode(req, &src.input)
+	if s.clock.heard(result.Newest) != "" {
+		s.hearts.refusals.Add(1)
+		return ClockDoubted, provider.Reply{}
+	}
 	if result.Stats.Misplaced > 0 && !src.misplaced.Swap(true) {
 		s.log.Warn("a list that we know stood where we do not expect it, and was not read; said once per source",
 			"source", src.name, "metric", `bluetick_ingest_items_total{what="misplaced"}`,

@@ -3,12 +3,10 @@ package ingest
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -107,16 +105,8 @@ func (q nobody) Close() error {
 
 func (q nobody) Addr() net.Addr { return &net.TCPAddr{} }
 
-// webhook posts a signed body without a connection.
-func webhook(s *Server) int {
-	body := statuses(1)
-	req, _ := http.NewRequest(http.MethodPost, "http://door/v1/webhooks/meta/main", io.NopCloser(strings.NewReader(string(body))))
-	req.ContentLength = int64(len(body))
-	req.Header = signature(testSecret, body)
-	w := &answered{header: http.Header{}}
-	s.Handler().ServeHTTP(w, req)
-	return w.status
-}
+// webhook posts a signed body and returns the status.
+func webhook(s *Server) int { return post(s, statuses(1)).status }
 
 // answered is a ResponseWriter that keeps the status.
 type answered struct {

@@ -22,6 +22,8 @@ type metrics struct {
 	// heartbeats are by what became of them, see beatWritten.
 	heartbeats *prometheus.CounterVec
 	inFlight   prometheus.Gauge
+	// clockShut is set by doorClock.
+	clockShut prometheus.Gauge
 	// bytesInFlight is set by room.
 	bytesInFlight prometheus.Gauge
 }
@@ -48,7 +50,7 @@ func newMetrics(scope *meter.Scope) (*metrics, error) {
 		items: counter("items_total",
 			"Items decoded with an exception: clamped (its time was after ours), ignored (says nothing that is kept), withheld (a text held a phone number or id and was left out), misplaced (a list stood where none is known and was not read).",
 			"source", "what"),
-		heartbeats: counter("heartbeats_total", "Heartbeats of the door by what became of them: written, failed (Kafka did not take them), withheld (the door had refused an authentic body).", "outcome"),
+		heartbeats: counter("heartbeats_total", "Heartbeats of the door by what became of them: written, failed (Kafka did not take them), withheld (the door had refused an authentic body, or doubts its clock).", "outcome"),
 		values:     counter("values_exceeded_total", "Events whose value of a dimension became (other): beyond the day's limit of different ones.", "source", "dimension"),
 		bodyBytes:  histogram("body_bytes", "Size of authentic bodies.", prometheus.ExponentialBuckets(256, 4, 8), "source"),
 		// Meta asks for a median of 250 ms and less than 1 % above 1 s.
@@ -56,6 +58,9 @@ func newMetrics(scope *meter.Scope) (*metrics, error) {
 			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "source"),
 		inFlight: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_requests", Help: "Webhooks being worked on: read, authentic and not yet answered.",
+		})),
+		clockShut: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "bluetick", Subsystem: "ingest", Name: "clock_shut", Help: "1 while the door is shut because it doubts its clock.",
 		})),
 		bytesInFlight: meter.Register(scope, prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "bluetick", Subsystem: "ingest", Name: "in_flight_bytes", Help: "Memory that bodies hold which are being read or worked on.",

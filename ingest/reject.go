@@ -24,6 +24,7 @@ const (
 	SignatureMissing               // no signature
 	SignatureWrong                 // none of the source's secrets made it
 	KafkaUnavailable               // not acknowledged within ProduceTimeout, or refused
+	ClockDoubted                   // the door does not trust its clock
 	reasons                        // their number
 )
 
@@ -35,7 +36,7 @@ func (r Reason) String() string {
 	return [reasons]string{
 		"accepted", "subscribed", "unknown_path", "unknown_source", "method_not_allowed", "bad_handshake", "token_wrong",
 		"overloaded", "encoding_unknown", "body_too_large", "body_timeout", "body_unreadable",
-		"signature_missing", "signature_wrong", "kafka_unavailable",
+		"signature_missing", "signature_wrong", "kafka_unavailable", "clock_doubted",
 	}[r]
 }
 
@@ -58,7 +59,7 @@ func (r Reason) Status() int {
 		return http.StatusRequestTimeout
 	case SignatureMissing, SignatureWrong:
 		return http.StatusUnauthorized
-	case Overloaded, KafkaUnavailable:
+	case Overloaded, KafkaUnavailable, ClockDoubted:
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusBadRequest
@@ -66,13 +67,16 @@ func (r Reason) Status() int {
 }
 
 // RetryAfter is the Retry-After header's value, empty for no header. An
-// overload passes in moments; brokers need a few seconds to elect a leader.
+// overload passes in moments; brokers need a few seconds to elect a leader; a clock
+// must have been right for minutes.
 func (r Reason) RetryAfter() string {
 	switch r {
 	case Overloaded:
 		return "1"
 	case KafkaUnavailable:
 		return "5"
+	case ClockDoubted:
+		return "60"
 	default:
 		return ""
 	}

@@ -40,6 +40,12 @@ type Deps struct {
 	// runs, at present.
 	Settling func() time.Duration
 	Speed    func() float64
+	// Boot is the time since the machine started, see clock.Boot; nil: Now is a
+	// virtual clock, which is not held against any other.
+	Boot func() (time.Duration, bool)
+	// Doubted is told when the door begins to doubt its clock and shuts, and, with "",
+	// when it opens again; nil: nobody.
+	Doubted func(ClockDoubt)
 }
 
 // Server answers webhooks. Its fields are immutable after New unless their comments
@@ -63,6 +69,7 @@ type Server struct {
 	// are logged.
 	refused atomic.Bool
 	hearts  *hearts
+	clock   *doorClock
 	// speechless is true while Kafka does not take heartbeats.
 	speechless atomic.Bool
 	hush       context.CancelFunc // ends the heartbeats; set by serve
@@ -101,6 +108,10 @@ func New(c Config, deps Deps) (*Server, error) {
 		sources: make(map[string]*source, len(c.Sources)), values: newValues(c.Values),
 		slots: make(chan struct{}, c.MaxConcurrent), room: newRoom(c.MaxBytesInFlight, m.bytesInFlight),
 		failed: make(chan error, 1), served: make(chan struct{}), silent: make(chan struct{}), hearts: newHearts(&deps),
+	}
+	s.clock = &doorClock{now: deps.Now, boot: deps.Boot, tell: deps.Doubted, log: s.log, shut: m.clockShut}
+	if s.clock.tell == nil {
+		s.clock.tell = func(ClockDoubt) {}
 	}
 	for i := range c.Sources {
 		src, err := s.source(&c.Sources[i], deps.Providers)

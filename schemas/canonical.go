@@ -8,8 +8,8 @@ import (
 )
 
 // EventID is the identity of an event: the first 16 bytes of SHA-256 over all
-// its fields but ID, ReceivedAt and SourceRevision. A provider's retry has
-// the same id; other content is another event.
+// its fields but ID, ReceivedAt, SourceRevision and Clamped. It is made before
+// clamping: a provider's retry has the same id; other content is another event.
 //
 // Canonical encoding: the non-empty fields in the order of their numbers in
 // bluetick.proto, each as uvarint number ‖ uvarint length ‖ bytes. Integers

@@ -130,6 +130,11 @@ type Event struct {
 	ContactKeys []Key
 	// OccurredAt is the provider's clock, never later than ReceivedAt.
 	OccurredAt Instant
+	// Clamped marks an event whose OccurredAt is ReceivedAt because the provider's
+	// clock was ahead of ours. It is a guess: a time that was not clamped beats it.
+	// The ID is made of the provider's own time, so that a retry has the same. Not
+	// part of ID.
+	Clamped bool
 	// ReceivedAt is ours, when ingest hands the event to Kafka. Not part of ID.
 	ReceivedAt      Instant
 	Dimensions      Dimensions
@@ -164,7 +169,7 @@ func EncodeEvent(e *Event) []byte {
 		Language:        text(e.Dimensions.Language),
 		DimensionSource: pb.DimensionSource(e.DimensionSource), Country: text(e.Country),
 		RawName: text(e.RawName), Road: text(e.Road), SourceRevision: uint32(e.SourceRevision),
-		MayBeOptOut: e.MayBeOptOut,
+		MayBeOptOut: e.MayBeOptOut, Clamped: e.Clamped,
 	}
 	for i := range e.ContactKeys {
 		m.ContactKeys = append(m.ContactKeys, e.ContactKeys[i][:])
@@ -204,7 +209,7 @@ func DecodeEvent(b []byte) (Event, error) {
 		Dimensions:      Dimensions{m.Campaign, m.Template, m.Variant, m.Segment, m.Language},
 		DimensionSource: DimensionSource(m.DimensionSource), Country: m.Country, Extra: m.Extra,
 		RawName: m.RawName, Road: m.Road, SourceRevision: uint8(m.SourceRevision),
-		MayBeOptOut: m.MayBeOptOut,
+		MayBeOptOut: m.MayBeOptOut, Clamped: m.Clamped,
 	}
 	errs := []error{err1, err2, err3, checkEvent(&e, &m)}
 	for _, k := range m.ContactKeys {

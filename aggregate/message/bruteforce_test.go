@@ -47,13 +47,22 @@ func bruteForce(events []schemas.Event) map[cohortKey]schemas.Counts {
 	return panes
 }
 
-// bruteTimes returns the seconds of the events of a type, earliest first.
+// bruteTimes returns the seconds of the events of a type, earliest first; those of
+// clamped events only if there are no others.
 func bruteTimes(list []schemas.Event, t schemas.EventType) []int64 {
-	var at []int64
+	var at, guesses []int64
 	for _, e := range list {
-		if e.Type == t {
-			at = append(at, (int64(e.OccurredAt)-int64(e.OccurredAt)%1000)/1000)
+		second := (int64(e.OccurredAt) - int64(e.OccurredAt)%1000) / 1000
+		switch {
+		case e.Type != t:
+		case e.Clamped:
+			guesses = append(guesses, second)
+		default:
+			at = append(at, second)
 		}
+	}
+	if len(at) == 0 {
+		at = guesses
 	}
 	slices.Sort(at)
 	return at
@@ -165,7 +174,7 @@ func bruteCounts(list []schemas.Event, first map[schemas.EventType]int64, send i
 }
 
 // bruteCategory: of several failures the earliest second, of one second the
-// least code, of one code the least name.
+// least code, of one code the least name; clamped ones after all others.
 func bruteCategory(list []schemas.Event) string {
 	var fails []schemas.Event
 	for _, e := range list {
@@ -183,6 +192,12 @@ func bruteCategory(list []schemas.Event) string {
 		return e.Failure.Category
 	}
 	slices.SortFunc(fails, func(a, b schemas.Event) int {
+		if a.Clamped != b.Clamped {
+			if a.Clamped {
+				return 1
+			}
+			return -1
+		}
 		if sa, sb := int64(a.OccurredAt)/1000, int64(b.OccurredAt)/1000; sa != sb {
 			return int(sa - sb)
 		}

@@ -13,7 +13,10 @@ import (
 // Layout versions of the values. Another number is another build's state.
 const (
 	stateLayout = 1
-	panesLayout = 1
+	// clampedLayout is the same with a byte that says which times are clamped, after
+	// the one that says which are seen; written only where one is.
+	clampedLayout = 2
+	panesLayout   = 1
 )
 
 // errShort is the one error of a reader: the value ends early, holds a number
@@ -103,7 +106,7 @@ func (w words) of(b []byte) string {
 
 // stateCodec reads and writes the value of a message row:
 //
-//	layout (1) · seen (1) · tuple id · [first time] [others − first …]
+//	layout (1) · seen (1) · [clamped (1)] · tuple id · [first time] [others − first …]
 //	[failure code · category, if failed]
 //	one byte per field: origin (3 bits) · source (2 bits)
 //	one byte for the charge: origin (3 bits) · billable · has amount
@@ -152,7 +155,11 @@ func (c *stateCodec) number(o revised) byte {
 // append writes s, whose tuple has the given id.
 func (c *stateCodec) append(b []byte, s *State, tuple uint32) []byte {
 	c.n = 0
-	b = append(b, stateLayout, s.seen)
+	if s.clamped == 0 {
+		b = append(b, stateLayout, s.seen)
+	} else {
+		b = append(b, clampedLayout, s.seen, s.clamped)
+	}
 	b = binary.AppendUvarint(b, uint64(tuple))
 	base, first := int64(0), true
 	for f := range facts {
@@ -205,7 +212,7 @@ func (c *stateCodec) appendCharge(b []byte, ch *charge) []byte {
 
 // seenOf reads only which facts a value holds.
 func seenOf(b []byte) (uint8, error) {
-	if len(b) < 2 || b[0] != stateLayout {
+	if len(b) < 2 || b[0] != stateLayout && b[0] != clampedLayout {
 		return 0, errShort
 	}
 	return b[1], nil
@@ -215,8 +222,14 @@ func seenOf(b []byte) (uint8, error) {
 // there is one; the state's strings are shared with it.
 func (c *stateCodec) decode(b []byte, tuple func(id uint32) *tuple) (s State, t *tuple, err error) {
 	r := reader{b: b}
-	r.layout(stateLayout)
+	layout := r.byte()
 	s.seen = r.byte()
+	if layout == clampedLayout {
+		s.clamped = r.byte()
+		r.bad = r.bad || s.clamped == 0 || s.clamped&^s.seen != 0
+	} else {
+		r.bad = r.bad || layout != stateLayout
+	}
 	id := r.uvarint()
 	base, first := int64(0), true
 	for f := range facts {

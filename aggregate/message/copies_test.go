@@ -36,6 +36,9 @@ func TestUnequalCopies(t *testing.T) {
 		return func(e *schemas.Event) { e.Failure = &schemas.Failure{Code: code, Category: category} }
 	}
 	costing := func(c schemas.Cost) func(*schemas.Event) { return func(e *schemas.Event) { e.Cost = &c } }
+	guessed := func(at schemas.Instant) func(*schemas.Event) {
+		return func(e *schemas.Event) { e.OccurredAt, e.ReceivedAt, e.Clamped = at, at, true }
+	}
 	for name, c := range map[string]struct {
 		events []schemas.Event
 		want   string
@@ -55,6 +58,22 @@ func TestUnequalCopies(t *testing.T) {
 		"the least delay": {
 			[]schemas.Event{sent, read, copyOf(read, occurred(read.OccurredAt-60_000)), copyOf(read, occurred(at(1, 3*3600)))},
 			"0d23:59 acct-1/whatsapp/line-1/////: sent=1 delivered+1@1m opened+1@1m read+1@1m",
+		},
+		"of clamped times the least": {
+			[]schemas.Event{copyOf(sent, guessed(sent.OccurredAt-60_000)), copyOf(sent, guessed(sent.OccurredAt-120_000))},
+			"0d23:57 acct-1/whatsapp/line-1/////: sent=1",
+		},
+		"one not clamped beats it": {
+			[]schemas.Event{copyOf(sent, guessed(sent.OccurredAt-dayMillis)), sent, copyOf(sent, guessed(sent.OccurredAt-60_000))},
+			"0d23:59 acct-1/whatsapp/line-1/////: sent=1",
+		},
+		"of another event, too": {
+			[]schemas.Event{sent, withID(copyOf(sent, guessed(sent.OccurredAt-60_000)))},
+			"0d23:59 acct-1/whatsapp/line-1/////: sent=1",
+		},
+		"a failure that was not clamped": {
+			[]schemas.Event{copyOf(copyOf(failed, failing(2, schemas.FailCapped)), guessed(failed.OccurredAt-60_000)), copyOf(failed, failing(1, schemas.FailTemplate))},
+			"1d00:00 acct-1/whatsapp/line-1/////: sent=1 failed+1@1m failures[template]=1",
 		},
 		"fields that only one of them has": {
 			[]schemas.Event{copyOf(sent, in("spring", "")), copyOf(sent, in("", "b")), copyOf(sent, func(e *schemas.Event) { e.Sender = "" })},

@@ -13,8 +13,8 @@
 // A State is a product of small joins, each commutative, associative and
 // idempotent, each with "nothing known" as its neutral element:
 //
-//	fact          least time in whole seconds
-//	failure       least (time, code, category); its category counts
+//	fact          least (clamped, time in whole seconds)
+//	failure       least (clamped, time, code, category); its category counts
 //	field         best (not "(other)", source, decoder revision, earliest origin,
 //	              least value)
 //	charge        best (amount known, latest origin, billable, least category,
@@ -24,6 +24,10 @@
 // where an origin is (occurred_at in milliseconds, event id) and an empty value
 // takes no part. Join is therefore a join too: J(s, e) applied over a set of
 // events depends on the set alone.
+//
+// A time that lay ahead of our clock was clamped to it: it says when we heard, not
+// when it occurred. So one that was not clamped beats it, of a copy of the same
+// event (a provider's retry, once our clock is right) as of another event.
 //
 // Copies of one event need not be equal: a provider's own id does not cover the
 // content, and a record can lose a field on the way. They are joined like events
@@ -83,7 +87,7 @@
 //
 // # Layout
 //
-//	m | home day | message key → State: seen, tuple id, times relative to the first, origins
+//	m | home day | message key → State: seen, clamped, tuple id, times relative to the first, origins
 //	p | minute | tuple id      → Counts
 //	x | tuple                  → id, last home
 //	q | day of minutes         → last home

@@ -35,6 +35,8 @@ type doors struct {
 	// openTo is the instant up to which it is known when a door was open and when
 	// none was; 0 before the first heartbeat.
 	openTo schemas.Instant
+	// start is where that begins: the first opening heard of.
+	start schemas.Instant
 	// completeTo never falls.
 	completeTo schemas.Instant
 	// shut are the shuttings before openTo, in order and apart.
@@ -80,7 +82,7 @@ func (d *doors) hear(h *schemas.Heartbeat) {
 		from: from, at: h.At, through: h.Through(), settling: h.Settling, patience: h.Patience, closing: h.Closing,
 	}
 	if d.openTo == 0 {
-		d.openTo = from
+		d.openTo, d.start = from, from
 	}
 	d.cover()
 	d.complete()
@@ -187,6 +189,7 @@ func (d *doors) ids() []schemas.Key {
 func (d *doors) encode() []byte {
 	b := []byte{doorsFormat}
 	b = statecodec.AppendInt(b, int64(d.openTo))
+	b = statecodec.AppendInt(b, int64(d.start))
 	b = statecodec.AppendInt(b, int64(d.completeTo))
 	b = statecodec.AppendUint(b, uint64(len(d.shut)))
 	for _, s := range d.shut {
@@ -214,7 +217,7 @@ func decodeDoors(b []byte) (doors, error) {
 	r := statecodec.NewReader(b)
 	r.Format(doorsFormat)
 	instant := func() schemas.Instant { return schemas.Instant(r.Int()) }
-	d := doors{openTo: instant(), completeTo: instant()}
+	d := doors{openTo: instant(), start: instant(), completeTo: instant()}
 	for range r.Count(2) {
 		d.shut = append(d.shut, schemas.Shutting{From: instant(), To: instant()})
 	}

@@ -30,13 +30,13 @@ type Fold struct {
 	messages *remembered
 	tuples   *tuples
 	panes    *panes
-	doors    doors
+	doors    hearsay
 	reports  *reports
 	codec    stateCodec
 	stats    stats
 
-	dclock      schemas.Instant
-	savedClock  schemas.Instant
+	dclock      task.Believed
+	savedClock  task.Believed
 	savedTuples uint32
 	savedDoors  []byte
 
@@ -108,13 +108,14 @@ func (f *Fold) readClock() error {
 		return err
 	}
 	r := reader{b: value}
-	f.dclock = schemas.Instant(r.varint())
+	f.dclock.Clock = schemas.Instant(r.varint())
 	f.savedTuples = uint32(r.uvarint())
-	f.savedClock = f.dclock
-	if err := r.done(); err != nil || f.dclock < 0 || f.dclock > lastInstant {
+	if err := r.done(); err != nil || f.dclock.Clock < 0 || f.dclock.Clock > lastInstant {
 		return fmt.Errorf("read D-clock: %w", errShort)
 	}
-	return nil
+	err = f.readDoubts()
+	f.savedClock = f.dclock
+	return err
 }
 
 func (f *Fold) readDoors() error {
@@ -123,7 +124,7 @@ func (f *Fold) readDoors() error {
 		return err
 	}
 	f.savedDoors = bytes.Clone(value)
-	f.doors, err = decodeDoors(f.savedDoors)
+	f.doors, err = decodeHearsay(f.savedDoors)
 	return err
 }
 
@@ -167,7 +168,7 @@ func (f *Fold) applyEvent(r *task.Record) error {
 	if e.ReceivedAt > lastInstant { // it occurred between 1970 and then: DecodeEvent
 		return &task.Reject{Reason: ReasonTime, Err: errors.New("event was received after 2149")}
 	}
-	if err := f.advance(min(e.ReceivedAt, r.Timestamp)); err != nil {
+	if err := f.advance(min(e.OccurredAt, e.ReceivedAt, r.Timestamp)); err != nil {
 		return err
 	}
 	isNews, err := false, error(nil)
@@ -180,18 +181,17 @@ func (f *Fold) applyEvent(r *task.Record) error {
 
 // advance moves the D-clock and, when its day changes, forgets.
 func (f *Fold) advance(to schemas.Instant) error {
-	if to <= f.dclock {
+	before := f.today()
+	if !f.dclock.Advance(to) {
 		return nil
 	}
-	before := f.today()
-	f.dclock = to
 	if last := int(f.today()) - rememberDays - 1; f.today() != before && last >= 0 {
 		return f.forget(day(last))
 	}
 	return nil
 }
 
-func (f *Fold) today() day { return dayOf(f.dclock.Seconds()) }
+func (f *Fold) today() day { return dayOf(f.dclock.Clock.Seconds()) }
 
 // forget drops messages whose home is at or before last, then panes that no
 // remembered message was in, then tuples that neither a message nor a pane has
@@ -343,7 +343,7 @@ func (f *Fold) Drain(next int64) []task.Row {
 		key := p.key()
 		out := schemas.Pane{
 			Epoch: f.source.Epoch, Source: f.source.Partition, Minute: key.Minute, Tuple: key.Tuple,
-			Version: next - 1, DClock: f.dclock, Counts: p.counts,
+			Version: next - 1, DClock: f.dclock.Clock, Counts: p.counts,
 		}
 		rows = append(rows, task.Row{
 			Topic: schemas.TopicPanes, Schema: schemas.SchemaPane, Key: p.tuple.rowKey, Value: schemas.EncodePane(&out),
@@ -353,7 +353,7 @@ func (f *Fold) Drain(next int64) []task.Row {
 	for _, a := range f.reports.drain() {
 		out := schemas.Reports{
 			Epoch: f.source.Epoch, Source: f.source.Partition, Account: a.name,
-			Version: next - 1, DClock: f.dclock, Newest: a.newest, Lags: a.lags,
+			Version: next - 1, DClock: f.dclock.Clock, Newest: a.newest, Lags: a.lags,
 		}
 		rows = append(rows, task.Row{
 			Topic: schemas.TopicPanes, Schema: schemas.SchemaReports, Key: []byte(a.name), Value: schemas.EncodeReports(&out),
@@ -367,7 +367,7 @@ func (f *Fold) Drain(next int64) []task.Row {
 func (f *Fold) Save() error {
 	f.panes.save()
 	f.reports.save()
-	if f.doors.openTo > 0 {
+	if f.doors.clock.Clock > 0 {
 		if b := f.doors.encode(); !bytes.Equal(b, f.savedDoors) {
 			f.st.Set([]byte(keyDoors), b)
 			f.savedDoors = b
@@ -376,9 +376,10 @@ func (f *Fold) Save() error {
 	if f.dclock == f.savedClock && f.tuples.next == f.savedTuples {
 		return nil
 	}
-	f.value = binary.AppendVarint(f.value[:0], int64(f.dclock))
+	f.value = binary.AppendVarint(f.value[:0], int64(f.dclock.Clock))
 	f.value = binary.AppendUvarint(f.value, uint64(f.tuples.next))
 	f.st.Set([]byte(keyClock), f.value)
+	f.saveDoubts()
 	f.savedClock, f.savedTuples = f.dclock, f.tuples.next
 	return nil
 }
@@ -390,5 +391,6 @@ func (f *Fold) CompleteTo() schemas.Instant { return f.doors.completeTo }
 // Shuttings are the newest times during which no door was open.
 func (f *Fold) Shuttings() []schemas.Shutting { return f.doors.shut }
 
-// DClock is the running maximum of min(received_at, record timestamp).
-func (f *Fold) DClock() schemas.Instant { return f.dclock }
+// DClock is the running maximum of the least of occurred_at, received_at and record
+// timestamp, as far as it is believed.
+func (f *Fold) DClock() schemas.Instant { return f.dclock.Clock }

@@ -15,6 +15,7 @@ const (
 	prefixAccount = 'a' // a | account → how its reports come
 	keyClock      = "d" // D-clock, next tuple id
 	keyDoors      = "h" // what the heartbeats said
+	keyDoubts     = "b" // what of the D-clock is not believed yet
 )
 
 const (

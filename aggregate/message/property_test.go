@@ -67,7 +67,12 @@ func randomEvent(rng *rand.Rand, m int, start schemas.Instant) schemas.Event {
 		}
 	}
 	e.ReceivedAt = e.OccurredAt + schemas.Instant(rng.Int64N(dayMillis))
-	return withID(e)
+	e = withID(e)
+	if rng.IntN(6) == 0 { // its time was ahead of our clock; a retry comes later
+		e.OccurredAt, e.Clamped = max(genesis-dayMillis, e.OccurredAt-pick[schemas.Instant](rng, 1, 999, 60_000, dayMillis, 40*dayMillis)), true
+		e.ReceivedAt = e.OccurredAt
+	}
+	return e
 }
 
 // unequalCopy has the id of e and other content: it happened at another
@@ -89,7 +94,7 @@ func unequalCopy(rng *rand.Rand, e schemas.Event) schemas.Event {
 	if rng.IntN(2) == 0 {
 		c.Dimensions, c.DimensionSource = e.Dimensions, e.DimensionSource
 	}
-	c.ReceivedAt = c.OccurredAt + schemas.Instant(rng.Int64N(dayMillis))
+	c.ReceivedAt, c.Clamped = c.OccurredAt+schemas.Instant(rng.Int64N(dayMillis)), rng.IntN(3) == 0
 	return c
 }
 

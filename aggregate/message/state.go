@@ -113,6 +113,9 @@ type State struct {
 	// seconds since the epoch and 0 otherwise.
 	seen uint8
 	at   [facts]int64
+	// clamped has bit f set if at[f] is the time of a clamped event: no other gave
+	// fact f.
+	clamped uint8
 	// failCode and failCategory belong to the failure at at[factFailed].
 	failCode     int32
 	failCategory string
@@ -171,18 +174,34 @@ func (s *State) joinFact(e *schemas.Event) {
 	}
 	at := e.OccurredAt.Seconds()
 	if f == factFailed {
-		s.joinFailure(at, e.Failure)
+		s.joinFailure(at, e.Clamped, e.Failure)
 	}
-	if !s.has(f) || at < s.at[f] {
+	if !s.has(f) || s.compareTime(f, at, e.Clamped) < 0 {
 		s.seen |= 1 << f
 		s.at[f] = at
+		s.clamped &^= 1 << f
+		if e.Clamped {
+			s.clamped |= 1 << f
+		}
 	}
+}
+
+// compareTime orders a time against that of a known fact: one that was not clamped
+// comes first, then the lesser.
+func (s *State) compareTime(f fact, at int64, clamped bool) int {
+	if was := s.clamped&(1<<f) != 0; was != clamped {
+		if clamped {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Compare(at, s.at[f])
 }
 
 // joinFailure keeps the category of the earliest failure; of several in one
 // second the least code gives it, of several with one code (decoders of two
 // revisions) the least name.
-func (s *State) joinFailure(at int64, f *schemas.Failure) {
+func (s *State) joinFailure(at int64, clamped bool, f *schemas.Failure) {
 	code, category := int32(0), schemas.FailOther
 	if f != nil {
 		code = f.Code
@@ -191,7 +210,7 @@ func (s *State) joinFailure(at int64, f *schemas.Failure) {
 		}
 	}
 	if s.has(factFailed) && cmp.Or(
-		cmp.Compare(at, s.at[factFailed]), cmp.Compare(code, s.failCode),
+		s.compareTime(factFailed, at, clamped), cmp.Compare(code, s.failCode),
 		cmp.Compare(category, s.failCategory)) >= 0 {
 		return
 	}

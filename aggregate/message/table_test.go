@@ -358,7 +358,7 @@ func TestStoreErrors(t *testing.T) {
 	r.st.fail = nil
 	for k := range r.st.rows {
 		if k[0] == prefixMessage {
-			r.st.rows[k] = []byte{stateLayout + 1}
+			r.st.rows[k] = []byte{clampedLayout + 1}
 		}
 	}
 	if _, err := NewFold()(testSource, r.st); !errors.Is(err, errShort) {

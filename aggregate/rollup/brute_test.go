@@ -18,9 +18,10 @@ type brute struct {
 	panes  []schemas.Pane
 	index  map[brutePane]int
 	heard  map[int32]schemas.Progress
-	known  schemas.Instant // D-clock
-	from   int64           // minutes before are forgotten
-	closed int64           // 0: none
+	known  schemas.Instant   // D-clock
+	beyond []schemas.Instant // clocks more than a day ahead, not believed yet
+	from   int64             // minutes before are forgotten
+	closed int64             // 0: none
 	out    []schemas.Rate
 
 	shut    []schemas.Shutting
@@ -59,7 +60,7 @@ func (b *brute) pane(r task.Record) {
 	if err != nil || p.Epoch != 1 {
 		return
 	}
-	b.known = max(b.known, min(p.DClock, r.Timestamp))
+	b.clock(min(p.DClock, r.Timestamp))
 	var longest time.Duration
 	for _, w := range b.cfg.Windows {
 		for _, a := range w.Ages {
@@ -81,6 +82,20 @@ func (b *brute) pane(r task.Record) {
 		b.panes[i] = p
 	}
 	b.watch(p.Tuple.Account, p.Minute)
+}
+
+// clock takes in one D-clock: beyond a day ahead it needs an hour of such records in a
+// row, and then the least of them counts.
+func (b *brute) clock(at schemas.Instant) {
+	if b.known == 0 || at-b.known <= 24*3600_000 {
+		b.known, b.beyond = max(b.known, at), nil
+		return
+	}
+	b.beyond = append(b.beyond, at)
+	if least := slices.Min(b.beyond); slices.Max(b.beyond)-least >= 3600_000 {
+		b.known, b.beyond = least, nil
+		b.clock(at)
+	}
 }
 
 func (b *brute) progress(r task.Record) {

@@ -35,8 +35,10 @@ type Fold struct {
 	rows  []task.Row // closed or heard, not yet drained; in the order in which they came to be
 
 	hearing hearing
-	// asides are the rows of the store that hold shuttings and what is pending, as
-	// they stand there.
+	// doubts are what of the D-clock is not believed yet.
+	doubts task.Believed
+	// asides are the rows of the store that hold shuttings, what is pending and doubts,
+	// as they stand there.
 	asides map[string]string
 
 	// Scratch, valid within one Apply.
@@ -187,10 +189,12 @@ func (f *Fold) count(p *schemas.Pane) {
 // advance moves the D-clock, and once in an hour of it forgets the panes that
 // no rate can need any more.
 func (f *Fold) advance(to schemas.Instant) error {
-	if to <= f.meta.dclock {
+	clock := task.Believed{Clock: f.meta.dclock, From: f.doubts.From, To: f.doubts.To}
+	moved := clock.Advance(to)
+	if f.meta.dclock, f.doubts = clock.Clock, clock; !moved {
 		return nil
 	}
-	f.meta.dclock = to
+	to = clock.Clock
 	const hour = 60 * minute // the coarser, the fewer range tombstones
 	cutoff := (to.Seconds() - f.plan.keep) / hour * hour
 	if cutoff <= f.meta.completeFrom {

@@ -16,10 +16,12 @@ import (
 //	a | account | source (4 B, big endian) → how the account's reports come
 //	h | account                            → up to which `at` it was heard, if not to the last
 //	s                                      → shuttings of the door
+//	c                                      → what of the D-clock is not believed yet
 const (
 	prefixReports = 'a'
 	prefixHeard   = 'h'
 	prefixShut    = 's'
+	prefixDoubts  = 'c'
 	hearingFormat = 1
 )
 
@@ -68,6 +70,9 @@ func (f *Fold) saveHearing() {
 	if len(f.hearing.shut) > 0 {
 		want[string(rune(prefixShut))] = string(encodeShut(f.hearing.shut))
 	}
+	if f.doubts.Doubts() {
+		want[string(rune(prefixDoubts))] = string(encodeDoubts(&f.doubts))
+	}
 	for _, a := range f.table.accounts {
 		if a.pending(f.table.closed()) {
 			want[string(rune(prefixHeard))+a.name] = string(f.plan.encodeHeard(a.heardTo))
@@ -113,12 +118,35 @@ func (f *Fold) loadHearing() error {
 			}
 			return err
 		}),
+		each(prefixDoubts, func(key, value []byte) (err error) {
+			aside(key, value)
+			f.doubts, err = decodeDoubts(value)
+			return err
+		}),
 		each(prefixShut, func(key, value []byte) (err error) {
 			aside(key, value)
 			f.hearing.shut, err = decodeShut(value)
 			return err
 		}),
 	)
+}
+
+func encodeDoubts(c *task.Believed) []byte {
+	b := statecodec.AppendInt([]byte{hearingFormat}, int64(c.From))
+	return statecodec.AppendInt(b, int64(c.To))
+}
+
+func decodeDoubts(b []byte) (task.Believed, error) {
+	r := statecodec.NewReader(b)
+	r.Format(hearingFormat)
+	c := task.Believed{From: schemas.Instant(r.Int()), To: schemas.Instant(r.Int())}
+	if c.From > c.To || c.From < 0 {
+		r.Fail(statecodec.ErrRange)
+	}
+	if err := r.End(); err != nil {
+		return task.Believed{}, fmt.Errorf("read D-clock in doubt: %w", err)
+	}
+	return c, nil
 }
 
 // wait takes up an account that was not heard to the last `at`; heardTo is by age.

@@ -150,8 +150,8 @@ func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 	})
 }
 
-// Emit completes and keeps an event: identities, clamping, age, and last of all
-// its id. An event of an account that is not the source's is not kept, and its
+// Emit completes and keeps an event: identities, age, its id, and last of all
+// clamping. An event of an account that is not the source's is not kept, and its
 // item becomes one letter, however many events it makes.
 func (d *Decoder) Emit(it Item, e schemas.Event) {
 	if d.foreign {
@@ -170,15 +170,16 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 		d.Letter(it, ReasonTooOld, fmt.Sprintf("it occurred more than %s before it was received", d.in.MaxEventAge))
 		return
 	}
-	if e.OccurredAt > e.ReceivedAt {
-		e.OccurredAt = e.ReceivedAt
-		d.res.Stats.Clamped++
-	}
 	if it.OwnID == "" {
 		e.ID = schemas.EventID(&e)
 	} else {
 		// Keyed, since a provider's id can be a phone number and little else.
 		e.ID = keyed(d.Person.mac, []byte("event"), []byte(d.dialect.Provider), []byte(d.Account), []byte(it.OwnID))
+	}
+	d.res.Newest = max(d.res.Newest, e.OccurredAt)
+	if e.OccurredAt > e.ReceivedAt {
+		e.OccurredAt, e.Clamped = e.ReceivedAt, true
+		d.res.Stats.Clamped++
 	}
 	d.res.Events = append(d.res.Events, e)
 }

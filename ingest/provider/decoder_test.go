@@ -44,7 +44,10 @@ func TestEmit(t *testing.T) {
 			if e.OccurredAt != c.want || e.Channel != "post" || e.Account != "7" || e.Sender != "sender" || e.ReceivedAt != testNow || e.SourceRevision != 3 {
 				t.Errorf("got %+v", e)
 			}
-			if e.ID != schemas.EventID(&e) {
+			if e.Clamped != (c.clamped > 0) {
+				t.Errorf("clamped: %t", e.Clamped)
+			}
+			if e.OccurredAt = c.at; e.ID != schemas.EventID(&e) { // the provider's own time
 				t.Error("the id is not of the content")
 			}
 		})

@@ -118,6 +118,9 @@ type Input struct {
 
 // Result is what a request contained.
 type Result struct {
+	// Newest is the latest time that the body gives for an event, by the provider's
+	// clock, before clamping; 0 if there is none.
+	Newest  schemas.Instant
 	Events  []schemas.Event
 	Letters []schemas.DeadLetter
 	Stats   Stats

@@ -120,7 +120,7 @@ func (h *history) unequalCopy(e schemas.Event, others []schemas.Event) schemas.E
 	r, other := h.rand, others[h.rand.IntN(len(others))]
 	e.ID = schemas.EventID(&e)
 	e.OccurredAt += pick[schemas.Instant](r, 0, 0, 1, -999, 60_000, -60_000, 24*3600_000, -24*3600_000)
-	e.ReceivedAt = 0
+	e.ReceivedAt, e.Clamped = 0, r.IntN(3) == 0
 	if r.IntN(2) == 0 {
 		e.Dimensions, e.DimensionSource = other.Dimensions, other.DimensionSource
 	}

@@ -47,7 +47,8 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	ready    atomic.Bool
-	done     chan error // capacity 1: what Serve returned
+	trouble  atomic.Pointer[string] // nil: none
+	done     chan error             // capacity 1: what Serve returned
 }
 
 // Listen binds addr and serves until Stop, to the browsers that guard lets
@@ -66,6 +67,10 @@ func Listen(addr string, guard browserguard.Config, registry *prometheus.Registr
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return
 		}
+		if why := s.trouble.Load(); why != nil {
+			http.Error(w, "not ready: "+*why, http.StatusServiceUnavailable)
+			return
+		}
 		fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -82,6 +87,15 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // SetReady sets whether /readyz answers 200.
 func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
+
+// SetTrouble makes /readyz answer 503 with the reason, until it is called with "".
+func (s *Server) SetTrouble(why string) {
+	if why == "" {
+		s.trouble.Store(nil)
+		return
+	}
+	s.trouble.Store(&why)
+}
 
 // Stop ends open requests within ctx and waits for the server.
 func (s *Server) Stop(ctx context.Context) error {

@@ -43,6 +43,14 @@ func TestServer(t *testing.T) {
 	if code, _ := get("/readyz"); code != 200 {
 		t.Error("readyz", code)
 	}
+	s.SetTrouble("no clock")
+	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "no clock") {
+		t.Error("readyz in trouble", code, body)
+	}
+	s.SetTrouble("")
+	if code, _ := get("/readyz"); code != 200 {
+		t.Error("readyz after trouble", code)
+	}
 	if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "go_goroutines") {
 		t.Error("metrics", code)
 	}

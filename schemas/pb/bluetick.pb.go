@@ -374,6 +374,7 @@ type Event struct {
 	RawName         string                 `protobuf:"bytes,22,opt,name=raw_name,json=rawName,proto3" json:"raw_name,omitempty"`
 	Road            string                 `protobuf:"bytes,23,opt,name=road,proto3" json:"road,omitempty"`
 	SourceRevision  uint32                 `protobuf:"varint,24,opt,name=source_revision,json=sourceRevision,proto3" json:"source_revision,omitempty"`
+	Clamped         bool                   `protobuf:"varint,25,opt,name=clamped,proto3" json:"clamped,omitempty"` // occurred_at is received_at: the provider's clock was ahead of ours
 	MayBeOptOut     bool                   `protobuf:"varint,26,opt,name=may_be_opt_out,json=mayBeOptOut,proto3" json:"may_be_opt_out,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -575,6 +576,13 @@ func (x *Event) GetSourceRevision() uint32 {
 		return x.SourceRevision
 	}
 	return 0
+}
+
+func (x *Event) GetClamped() bool {
+	if x != nil {
+		return x.Clamped
+	}
+	return false
 }
 
 func (x *Event) GetMayBeOptOut() bool {
@@ -1823,7 +1831,7 @@ const file_bluetick_proto_rawDesc = "" +
 	"\bcurrency\x18\x05 \x01(\tR\bcurrency\"+\n" +
 	"\x05Click\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\x99\a\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xb3\a\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12*\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x16.bluetick.v1.EventTypeR\x04type\x12\x18\n" +
@@ -1853,7 +1861,8 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x05click\x18\x15 \x01(\v2\x12.bluetick.v1.ClickR\x05click\x12\x19\n" +
 	"\braw_name\x18\x16 \x01(\tR\arawName\x12\x12\n" +
 	"\x04road\x18\x17 \x01(\tR\x04road\x12'\n" +
-	"\x0fsource_revision\x18\x18 \x01(\rR\x0esourceRevision\x12#\n" +
+	"\x0fsource_revision\x18\x18 \x01(\rR\x0esourceRevision\x12\x18\n" +
+	"\aclamped\x18\x19 \x01(\bR\aclamped\x12#\n" +
 	"\x0emay_be_opt_out\x18\x1a \x01(\bR\vmayBeOptOut\x1a8\n" +
 	"\n" +
 	"ExtraEntry\x12\x10\n" +

@@ -19,6 +19,11 @@ func after(d time.Duration) func(*schemas.Event) {
 	}
 }
 
+// guessed is a copy whose time was clamped to another.
+func guessed(d time.Duration) func(*schemas.Event) {
+	return both(after(d), func(e *schemas.Event) { e.Clamped, e.ReceivedAt = true, e.OccurredAt })
+}
+
 // copies are an event and what each change makes of it, all under its id.
 func copies(e schemas.Event, changes ...func(*schemas.Event)) []schemas.Event {
 	out := []schemas.Event{e}
@@ -95,6 +100,10 @@ func TestUnequalCopies(t *testing.T) {
 		"the least time, across midnight":  {[][]schemas.Event{copies(sent, after(40*time.Second), after(day))}, "sent_at events", "2026-03-01 23:59:30 1"},
 		"the least time, from the day on":  {[][]schemas.Event{copies(change(sent, after(40*time.Second)), after(-40*time.Second))}, "sent_at events", "2026-03-01 23:59:30 1"},
 		"the least delay":                  {[][]schemas.Event{{sent}, copies(read, after(-time.Minute), after(3*time.Hour))}, "read_delay opened_delay events", "15 15 2"},
+		"of clamped times the least":       {[][]schemas.Event{copies(change(sent, guessed(-40*24*time.Hour)), guessed(-time.Minute))}, "sent_at events", "2026-01-20 23:58:30 1"},
+		"one not clamped beats it":         {[][]schemas.Event{copies(sent, guessed(-40*24*time.Hour), guessed(-time.Minute))}, "sent_at minute events", "2026-03-01 23:59:30 2026-03-01 23:59:00 1"},
+		"of another event, too":            {[][]schemas.Event{{sent}, copies(change(told(schemas.TypeSent, midnight), guessed(-day)))}, "sent_at events", "2026-03-01 23:59:30 2"},
+		"a failure that was not clamped":   {[][]schemas.Event{copies(change(failed, failing(2, schemas.FailCapped)), both(failing(1, schemas.FailTemplate), guessed(-day)))}, "failed_at failure_code", "2026-03-02 00:00:00 2"},
 		"fields that only one of them has": {[][]schemas.Event{copies(sent, campaign("spring", 2), variant("b"), func(e *schemas.Event) { e.Sender = "s1" })}, "campaign variant sender", "spring b s1"},
 		"a field belongs to its copy's time": {
 			[][]schemas.Event{copies(change(sent, campaign("spring", 2)), both(campaign("winter", 2), after(-time.Millisecond)))}, "campaign events", "winter 1",
@@ -133,7 +142,7 @@ func TestUnequalCopies(t *testing.T) {
 		})
 	}
 	t.Run("v_pulse", func(t *testing.T) {
-		moved := copies(sent, campaign("spring", 2), after(-time.Minute), after(40*time.Second), after(day))
+		moved := copies(sent, campaign("spring", 2), after(-time.Minute), after(40*time.Second), after(day), guessed(-2*time.Minute), guessed(-day))
 		inEveryOrder(t, conn, [][]schemas.Event{moved, copies(read, after(day))}, func(t *testing.T) {
 			if got, want := show(t, conn, "minute sent read", "v_pulse ORDER BY minute"), "2026-03-01 23:58:00 1 0\n2026-03-02 00:00:00 0 1"; got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -155,6 +164,8 @@ func testCopiesOfOptOuts(t *testing.T, conn driver.Conn) {
 	}{
 		"a late copy of an opt-out": {[][]schemas.Event{copies(out, after(2*time.Hour), after(2*day)), {in}}, "false 2026-03-01 11:00:30.000 "},
 		"a late copy of an opt-in":  {[][]schemas.Event{copies(in, after(day)), {told(schemas.TypeOptedOut, 2*time.Hour, contact)}}, "true 2026-03-01 12:00:30.000 "},
+		"a clamped copy":            {[][]schemas.Event{copies(out, guessed(-2*day), guessed(-day)), {told(schemas.TypeOptedIn, -time.Hour, contact)}}, "true 2026-03-01 10:00:30.000 "},
+		"clamped copies alone":      {[][]schemas.Event{copies(told(schemas.TypeOptedOut, 0, contact, guessed(-2*day)), guessed(day)), {told(schemas.TypeOptedIn, -time.Hour, contact)}}, "false 2026-03-01 09:00:30.000 "},
 		"how, if one copy says it":  {[][]schemas.Event{copies(out, by(schemas.RoadWord), after(-time.Second))}, "true 2026-03-01 10:00:29.000 word"},
 		"of one second the opt-out": {[][]schemas.Event{copies(out, after(time.Hour)), {told(schemas.TypeOptedIn, 400*time.Millisecond, contact)}}, "true 2026-03-01 10:00:30.000 "},
 	} {

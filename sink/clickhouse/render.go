@@ -52,7 +52,7 @@ func functions(m measures) template.FuncMap {
 	return template.FuncMap{
 		"about": m.about, "ageWords": ageWords, "buckets": func() int { return schemas.Buckets },
 		"countColumns": m.countColumns, "currentEpoch": func() string { return currentEpoch },
-		"delay": delay, "dimension": dimension, "edges": edges, "groupings": groupings, "histogram": histogramComment,
+		"delay": delay, "dimension": dimension, "edges": edges, "fact": fact, "farAway": func() string { return farAway }, "groupings": groupings, "histogram": histogramComment,
 		"horizon":     func() int { return schemas.HorizonSeconds },
 		"horizonDays": func() int { return schemas.HorizonDays }, "inTime": inTime, "isLate": isLate,
 		"memoryDays": func() int { return schemas.MemoryDays }, "metricDenominators": m.metricDenominators,
@@ -99,6 +99,15 @@ func dimension(field, order string) string {
 	return fmt.Sprintf("substring(minIf(concat(if(%[1]s = '%[3]s', '1', '0'), %[2]s, %[1]s), %[1]s != ''), 28) AS d_%[1]s",
 		field, order, schemas.OtherValue)
 }
+
+// fact is the time of a fact: of the events that state it, one that was not
+// clamped, else the least.
+func fact(name string) string {
+	return fmt.Sprintf("if(countIf(type = '%[1]s') = 0, never, argMinIf(at, (clamped, at), type = '%[1]s')) AS f_%[1]s", name)
+}
+
+// farAway is a time that is none.
+const farAway = "toDateTime64('2200-01-01 00:00:00', 3, 'UTC')"
 
 // isLate is 1 if the fact lies beyond the horizon; inTime its time if not.
 func isLate(fact string) string {

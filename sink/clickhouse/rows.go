@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"strings"
+	"time"
 
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -85,6 +86,7 @@ func (r Events) columns() []column {
 		col("inbound_key", r, func(e *Event) []byte { return e.InboundKey[:] }),
 		col("contact_keys", r, func(e *Event) [][]byte { return slicesOf(e.ContactKeys) }),
 		col("occurred_at", r, func(e *Event) int64 { return int64(e.OccurredAt) }),
+		col("clamped", r, func(e *Event) bool { return e.Clamped }),
 		col("received_at", r, func(e *Event) int64 { return int64(e.ReceivedAt) }),
 		col("campaign", r, func(e *Event) string { return e.Dimensions.Campaign }),
 		col("template", r, func(e *Event) string { return e.Dimensions.Template }),
@@ -147,12 +149,14 @@ func slicesOf(keys []schemas.Key) [][]byte {
 
 // OptOut is what an opt-out or opt-in says about one contact.
 type OptOut struct {
-	Account    string
-	Channel    schemas.Channel
-	Contact    schemas.Key
-	EventID    schemas.Key
-	Out        bool
-	Since      schemas.Instant
+	Account string
+	Channel schemas.Channel
+	Contact schemas.Key
+	EventID schemas.Key
+	Out     bool
+	Since   schemas.Instant
+	// Clamped: Since is when we heard, the persons own clock was ahead of ours.
+	Clamped    bool
 	Road       string
 	MessageKey schemas.Key
 }
@@ -168,7 +172,7 @@ func OptOutsOf(e *schemas.Event) OptOuts {
 	}
 	out := make(OptOuts, len(e.ContactKeys))
 	for i, k := range e.ContactKeys {
-		out[i] = OptOut{e.Account, e.Channel, k, e.ID, e.Type == schemas.TypeOptedOut, e.OccurredAt, e.Road, e.MessageKey}
+		out[i] = OptOut{e.Account, e.Channel, k, e.ID, e.Type == schemas.TypeOptedOut, e.OccurredAt, e.Clamped, e.Road, e.MessageKey}
 	}
 	return out
 }
@@ -187,6 +191,12 @@ func (r OptOuts) columns() []column {
 		col("event_id", r, func(o *OptOut) []byte { return o.EventID[:] }),
 		col("is_out", r, func(o *OptOut) bool { return o.Out }),
 		col("since", r, func(o *OptOut) int64 { return int64(o.Since) }),
+		col("unclamped", r, func(o *OptOut) time.Time {
+			if o.Clamped {
+				return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+			}
+			return o.Since.Time()
+		}),
 		col("road", r, func(o *OptOut) string { return o.Road }),
 		col("message_key", r, func(o *OptOut) []byte { return o.MessageKey[:] }),
 	}

@@ -19,7 +19,7 @@ const (
 	name = "meta"
 	// revision is raised whenever the decoder makes something else of the same
 	// bytes.
-	revision = 2
+	revision = 3
 	// signatureHeader holds the HMAC-SHA-256 of the raw body under the app secret,
 	// as "sha256=" and 64 hex digits.
 	signatureHeader = "X-Hub-Signature-256"

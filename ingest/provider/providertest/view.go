@@ -16,6 +16,7 @@ type eventView struct {
 	MessageKey, InboundKey    string   `json:",omitempty"`
 	ContactKeys               []string `json:",omitempty"`
 	OccurredAt                string
+	Clamped                   bool                `json:",omitempty"`
 	Dimensions                *schemas.Dimensions `json:",omitempty"`
 	DimensionSource           int                 `json:",omitempty"`
 	Country                   string              `json:",omitempty"`
@@ -44,6 +45,7 @@ func viewOf(e *schemas.Event) eventView {
 		ID: e.ID.String(), Type: e.Type.String(), Account: e.Account, Sender: e.Sender,
 		MessageKey: hexOf(e.MessageKey), InboundKey: hexOf(e.InboundKey),
 		OccurredAt:      e.OccurredAt.Time().Format(time.RFC3339Nano),
+		Clamped:         e.Clamped,
 		DimensionSource: int(e.DimensionSource), Country: e.Country, Extra: e.Extra,
 		Failure: e.Failure, Cost: e.Cost, Click: e.Click, RawName: e.RawName, Road: e.Road, MayBeOptOut: e.MayBeOptOut,
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/bluetick/bluetick/alert"
 	"github.com/bluetick/bluetick/alert/receiver"
 	"github.com/bluetick/bluetick/ingest"
+	"github.com/bluetick/bluetick/internal/clock"
 	"github.com/bluetick/bluetick/internal/task"
 	"github.com/bluetick/bluetick/schemas"
 	"github.com/bluetick/bluetick/sink"
@@ -103,10 +104,21 @@ func (p *Process) startIngest(context.Context) error {
 		return err
 	}
 	p.life.OnStop("ingest producer", func(context.Context) error { producer.Close(); return nil })
-	server, err := ingest.New(cfg, ingest.Deps{
+	deps := ingest.Deps{
 		Log: p.log, Now: p.times.Now, Producer: door{producer, p.room}, Providers: providers(), Registerer: p.registry,
 		Partitions: p.partitions[schemas.TopicEvents], Settling: p.times.Settling, Speed: p.times.Speed,
-	})
+		Doubted: func(d ingest.ClockDoubt) {
+			if d != "" {
+				p.obs.SetTrouble("the door is shut, its clock is doubted: " + string(d))
+			} else {
+				p.obs.SetTrouble("")
+			}
+		},
+	}
+	if !p.times.Virtual {
+		deps.Boot = clock.Boot
+	}
+	server, err := ingest.New(cfg, deps)
 	if err != nil {
 		return err
 	}
