@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/bluetick/bluetick/cmd/bluetick/internal/pipeline"
 )
@@ -106,7 +108,11 @@ func (c *alertCmd) Run(ctx context.Context) error {
 	return c.role(ctx, pipeline.Alert())
 }
 
-type topicsCmd struct{ settings }
+type topicsCmd struct {
+	settings
+	ACLs bool   `name:"acls" help:"Print the rights that each role needs, as commands of kafka-acls.sh, and ask nothing."`
+	User string `name:"acl-user" default:"User:bluetick-{role}" help:"The principal of a role in --acls; {role} is its name."`
+}
 
 // Help is shown below the flags.
 func (topicsCmd) Help() string {
@@ -115,7 +121,11 @@ seeing what is wrong. Exit 1 if a topic has settings that would make results wro
 each with its remedy. Partitions and replicas of topics that it creates:
 kafka.partitions and kafka.replication_factor in the file of --config.
 
-  bluetick topics --kafka-brokers kafka:9092`
+  bluetick topics --kafka-brokers kafka:9092
+
+With --acls it prints what each role must be allowed, for Kafka's authorizer:
+
+  bluetick topics --acls --kafka-brokers kafka:9092 | sh`
 }
 
 // Run executes the command.
@@ -123,6 +133,13 @@ func (c *topicsCmd) Run(ctx context.Context) error {
 	cfg, err := c.loadToAsk()
 	if err != nil {
 		return err
+	}
+	if c.ACLs {
+		brokers := "kafka:9092"
+		if !cfg.Kafka.Embedded() {
+			brokers = strings.Join(cfg.Kafka.Brokers, ",")
+		}
+		return pipeline.WriteACLs(os.Stdout, brokers, c.User)
 	}
 	return printTopics(ctx, &cfg)
 }

@@ -27,13 +27,19 @@ const pepper = "an invented pepper of 32 letters"
 // startKafka runs an Apache Kafka until the test ends.
 func startKafka(t testing.TB) *apache.Broker {
 	t.Helper()
+	return startKafkaWith(t, nil)
+}
+
+// startKafkaWith runs one at which these users log in, everybody if there are none.
+func startKafkaWith(t testing.TB, users map[string]string) *apache.Broker {
+	t.Helper()
 	if os.Getenv("BLUETICK_TEST_KAFKA") != "apache" {
 		t.Skip("not asked for an Apache Kafka and a ClickHouse server, which take a minute: BLUETICK_TEST_KAFKA=apache asks (needs java 17, mvn and libchdb)")
 	}
 	jars, err := apache.Jars(t.Context())
 	var broker *apache.Broker
 	if err == nil {
-		broker, err = apache.Start(t.Context(), apache.Config{Jars: jars, Dir: t.TempDir()})
+		broker, err = apache.Start(t.Context(), apache.Config{Jars: jars, Dir: t.TempDir(), Users: users})
 	}
 	if errors.Is(err, apache.ErrMissing) {
 		t.Skip(err)

@@ -51,6 +51,9 @@ type Config struct {
 	Port int
 	// HeapMB is the size of the Java heap; 0 means 512.
 	HeapMB int
+	// Users, if any, must log in by SASL PLAIN with the password given here, and may
+	// do what ACLs allow; "admin", which must be one of them, may do everything.
+	Users map[string]string
 }
 
 // Broker is a Kafka node. Its methods are for one goroutine at a time.
@@ -97,7 +100,7 @@ func start(ctx context.Context, cfg Config, dir string) (*Broker, error) {
 		fmt.Sprintf("-Xmx%dm", heap), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError",
 		"-Dlog4j2.configurationFile=" + logConf, "-cp", filepath.Join(cfg.Jars, "*"),
 	}
-	if err := configure(dir, logConf, b.props, port, controller); err != nil {
+	if err := configure(cfg.Users, dir, logConf, b.props, port, controller); err != nil {
 		return nil, fmt.Errorf("configure kafka: %w", err)
 	}
 	format := exec.CommandContext(ctx, java, append(b.flags, "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", b.props)...)
@@ -127,7 +130,7 @@ func ports(wanted int) (int, int, error) {
 	return free[0], free[1], nil
 }
 
-func configure(dir, logConf, props string, port, controller int) error {
+func configure(users map[string]string, dir, logConf, props string, port, controller int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -142,7 +145,7 @@ func configure(dir, logConf, props string, port, controller int) error {
 	if err != nil {
 		return err
 	}
-	err = tmpl.Execute(f, map[string]any{"Port": port, "ControllerPort": controller, "Data": filepath.Join(dir, "data")})
+	err = tmpl.Execute(f, map[string]any{"Port": port, "ControllerPort": controller, "Data": filepath.Join(dir, "data"), "Users": users})
 	return errors.Join(err, f.Close())
 }
 

@@ -25,9 +25,12 @@ type Kafka struct {
 	// means 3, or as many as there are brokers.
 	Partitions        int32 `yaml:"partitions"`
 	ReplicationFactor int16 `yaml:"replication_factor"`
+	// SASL and TLS are how clients log in to the brokers, and encrypt.
+	SASL SASL `yaml:"sasl"`
+	TLS  TLS  `yaml:"tls"`
 }
 
-func defaultKafka() Kafka { return Kafka{Partitions: 4} }
+func defaultKafka() Kafka { return Kafka{Partitions: 4, SASL: SASL{Mechanism: mechanismPlain}} }
 
 // Embedded reports whether Kafka runs inside the process.
 func (k *Kafka) Embedded() bool { return len(k.Brokers) == 0 }
@@ -40,15 +43,15 @@ func (k *Kafka) validate() error {
 	if k.Partitions < 1 || k.Partitions > 1024 {
 		err = errors.Join(err, fmt.Errorf("partitions: %d is outside 1 to 1024", k.Partitions))
 	}
-	return err
+	return errors.Join(err, k.validateAuth())
 }
 
 // reach are the options with which a Kafka client reaches servers. The process
 // makes all its clients with these, or with those of the embedded broker, see
-// Process.reach. Nothing else in the program names a broker, so what a connection
-// needs besides, such as TLS, is added here and reaches every stage.
-func reach(brokers []string) []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(brokers...)}
+// Process.reach. Nothing else in the program names a broker or logs in.
+func reach(k *Kafka) ([]kgo.Opt, error) {
+	auth, err := k.auth()
+	return append(auth, kgo.SeedBrokers(k.Brokers...)), err
 }
 
 // named adds to reach the client's name and a log of what troubles it.

@@ -164,8 +164,12 @@ func (p *Process) openKafka(ctx context.Context) error {
 			return err
 		}
 	} else {
+		opts, err := reach(&p.cfg.Kafka)
+		if err != nil {
+			return err
+		}
 		brokers := p.cfg.Kafka.Brokers
-		p.reach, p.run.Kafka, at = reach(brokers), brokers[0], "at "+strings.Join(brokers, ", ")
+		p.reach, p.run.Kafka, at = opts, brokers[0], "at "+strings.Join(brokers, ", ")
 	}
 	var err error
 	if p.admin, err = kafkaAdmin(p.reach); err != nil {

@@ -122,7 +122,11 @@ func Topics(ctx context.Context, cfg *Config) (topics.Report, error) {
 	if err != nil {
 		return topics.Report{}, err
 	}
-	admin, err := kafkaAdmin(reach(cfg.Kafka.Brokers))
+	opts, err := reach(&cfg.Kafka)
+	if err != nil {
+		return topics.Report{}, err
+	}
+	admin, err := kafkaAdmin(opts)
 	if err != nil {
 		return topics.Report{}, err
 	}

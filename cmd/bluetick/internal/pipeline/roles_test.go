@@ -89,7 +89,11 @@ func TestUnfitTopicIsNotWaitedFor(t *testing.T) {
 	if _, err := Topics(t.Context(), &cfg); err != nil {
 		t.Fatal(err)
 	}
-	admin, err := kafkaAdmin(reach(cfg.Kafka.Brokers))
+	opts, err := reach(&cfg.Kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := kafkaAdmin(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

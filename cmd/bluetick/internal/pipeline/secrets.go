@@ -19,7 +19,7 @@ type setting struct {
 
 // secrets are all settings that hold one. Each may be "env:NAME" or "file:PATH".
 func (c *Config) secrets() []setting {
-	all := []setting{{"pepper", &c.Pepper, secret.Literal}, {"clickhouse.dsn", &c.ClickHouse.DSN, secret.InAddress}, {"clickhouse.reader_password", &c.ClickHouse.ReaderPassword, secret.Literal}}
+	all := []setting{{"pepper", &c.Pepper, secret.Literal}, {"clickhouse.dsn", &c.ClickHouse.DSN, secret.InAddress}, {"clickhouse.reader_password", &c.ClickHouse.ReaderPassword, secret.Literal}, {"kafka.sasl.password", &c.Kafka.SASL.Password, secret.Literal}}
 	for i := range c.Sources {
 		s := &c.Sources[i]
 		all = append(all, setting{"sources " + s.Name + ": verify_token", &s.VerifyToken, secret.Literal})
