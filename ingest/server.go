@@ -40,6 +40,8 @@ type Deps struct {
 	// runs, at present.
 	Settling func() time.Duration
 	Speed    func() float64
+	// Past reads the events of the last day; nil: there are none to be asked.
+	Past Past
 	// Boot is the time since the machine started, see clock.Boot; nil: Now is a
 	// virtual clock, which is not held against any other.
 	Boot func() (time.Duration, bool)
@@ -70,15 +72,16 @@ type Server struct {
 	refused atomic.Bool
 	hearts  *hearts
 	clock   *doorClock
+	past    Past
 	// speechless is true while Kafka does not take heartbeats.
 	speechless atomic.Bool
-	hush       context.CancelFunc // ends the heartbeats; set by serve
+	hush       context.CancelFunc // ends heartbeats and recalling; set by serve
 
 	http     *http.Server
 	listener net.Listener // set by Start
 	failed   chan error   // capacity 1: what ended serving, if it was not Stop
 	served   chan struct{}
-	silent   chan struct{} // closed when no heartbeat comes any more
+	silent   chan struct{} // closed when no heartbeat comes any more, and nothing is recalled
 }
 
 // source is a Source made ready.
@@ -107,7 +110,7 @@ func New(c Config, deps Deps) (*Server, error) {
 		config: c, log: deps.Log.With("component", "ingest"), now: deps.Now, out: deps.Producer, metrics: m, scope: scope,
 		sources: make(map[string]*source, len(c.Sources)), values: newValues(c.Values),
 		slots: make(chan struct{}, c.MaxConcurrent), room: newRoom(c.MaxBytesInFlight, m.bytesInFlight),
-		failed: make(chan error, 1), served: make(chan struct{}), silent: make(chan struct{}), hearts: newHearts(&deps),
+		failed: make(chan error, 1), served: make(chan struct{}), silent: make(chan struct{}), hearts: newHearts(&deps), past: deps.Past,
 	}
 	s.clock = &doorClock{now: deps.Now, boot: deps.Boot, tell: deps.Doubted, log: s.log, shut: m.clockShut}
 	if s.clock.tell == nil {
@@ -180,11 +183,16 @@ func (s *Server) serve(l net.Listener) {
 	s.log.Info("listening for webhooks", "addr", l.Addr().String(), "sources", len(s.sources))
 	beating, hush := context.WithCancel(context.Background())
 	s.hush = hush
-	go func() {
-		defer close(s.silent)
+	var inside sync.WaitGroup
+	inside.Go(func() {
 		if s.hearts.partitions > 0 {
 			s.beat(beating)
 		}
+	})
+	inside.Go(func() { s.recall(beating) })
+	go func() {
+		defer close(s.silent)
+		inside.Wait()
 	}()
 	go func() {
 		defer close(s.served)

@@ -146,6 +146,39 @@ func (v *values) cap(at schemas.Instant, events []schemas.Event, tell exceeded) 
 	}
 }
 
+// recall takes in what an account used before this door opened. Nothing of it counts
+// as new.
+func (v *values) recall(now schemas.Instant, e *schemas.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.turn(now.Seconds() / 86400)
+	ago := v.mu.day - e.ReceivedAt.Seconds()/86400
+	if ago < 0 || ago > 1 || e.Dimensions == (schemas.Dimensions{}) {
+		return
+	}
+	s := v.account(e.Account)
+	used := &s.today
+	if ago == 1 {
+		used = &s.before
+	}
+	keep := func(d dimension, h uint64) {
+		if _, ok := used[d][h]; ok || len(used[d]) >= 2*v.limits.of(d) || v.full(s) {
+			return
+		}
+		if used[d] == nil {
+			used[d] = hashes{}
+		}
+		used[d][h] = struct{}{}
+		v.mu.hashes++
+	}
+	for d := range tuple {
+		if value := *d.of(&e.Dimensions); value != "" && value != schemas.OtherValue {
+			keep(d, maphash.String(v.seed, value))
+		}
+	}
+	keep(tuple, v.tupleHash(&e.Dimensions))
+}
+
 // turn begins a day. A day slightly in the past, as with bodies around midnight,
 // counts as the present one; a clock that was set back by more begins anew without
 // forgetting.
@@ -180,13 +213,6 @@ type changes struct {
 	originals map[string]string
 }
 
-// Why a value became (other): too many values of its dimension, or too many
-// combinations.
-const (
-	markValues = "other.values."
-	markTuples = "other.tuples."
-)
-
 // judge replaces what is too much; nil if nothing is.
 func (v *values) judge(account string, d *schemas.Dimensions, tell exceeded) *changes {
 	s := v.account(account)
@@ -206,7 +232,7 @@ func (v *values) judge(account string, d *schemas.Dimensions, tell exceeded) *ch
 		limit := v.limits.of(dim)
 		if !v.admit(s, dim, maphash.String(v.seed, value), limit) {
 			v.tell(account, s, dim, tell)
-			replace(dim, markValues)
+			replace(dim, schemas.MarkValues)
 		}
 	}
 	limit := v.limits.Tuples
@@ -221,7 +247,7 @@ func (v *values) judge(account string, d *schemas.Dimensions, tell exceeded) *ch
 		if value := *dim.of(d); value == "" || value == schemas.OtherValue {
 			continue
 		}
-		replace(dim, markTuples)
+		replace(dim, schemas.MarkTuples)
 		if v.admit(s, tuple, v.tupleHash(d), limit+(i+1)*limit/10) {
 			break
 		}

@@ -74,7 +74,7 @@ func TestRoundTrip(t *testing.T) {
 		same(t, x, got, err)
 	})
 	t.Run("dead letter", func(t *testing.T) {
-		d := DeadLetter{"ingest", "main", "meta", "bad_timestamp", "timestamp is no number", "/entry/0", 1_790_000_000_000, []byte{1}, Key{9, 8, 7}}
+		d := DeadLetter{"ingest", "main", "meta", "bad_timestamp", "timestamp is no number", "/entry/0", 1_790_000_000_000, []byte{1}, Key{9, 8, 7}, "acc"}
 		got, err := DecodeDeadLetter(EncodeDeadLetter(&d))
 		same(t, d, got, err)
 	})

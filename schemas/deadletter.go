@@ -28,13 +28,15 @@ type DeadLetter struct {
 	// Digest is equal for equal items, under a secret of the stage that gave up;
 	// zero if it has none. Without one a few bytes are found again by trying all.
 	Digest Key
+	// Account is whose item it is; empty where that is not known.
+	Account string
 }
 
 // EncodeDeadLetter returns the wire form of d.
 func EncodeDeadLetter(d *DeadLetter) []byte {
 	return marshal(&pb.DeadLetter{
 		Stage: text(d.Stage), Source: text(d.Source), Provider: text(d.Provider), Reason: text(d.Reason),
-		Detail: text(d.Detail), Where: text(d.Where), ReceivedAt: int64(d.ReceivedAt), Item: d.Item, Digest: bytesOf(d.Digest),
+		Detail: text(d.Detail), Where: text(d.Where), ReceivedAt: int64(d.ReceivedAt), Item: d.Item, Digest: bytesOf(d.Digest), Account: text(d.Account),
 	})
 }
 
@@ -51,5 +53,5 @@ func DecodeDeadLetter(b []byte) (DeadLetter, error) {
 	if err != nil {
 		return DeadLetter{}, fmt.Errorf("decode dead letter: %w", err)
 	}
-	return DeadLetter{m.Stage, m.Source, m.Provider, m.Reason, m.Detail, m.Where, Instant(m.ReceivedAt), m.Item, digest}, nil
+	return DeadLetter{m.Stage, m.Source, m.Provider, m.Reason, m.Detail, m.Where, Instant(m.ReceivedAt), m.Item, digest, m.Account}, nil
 }

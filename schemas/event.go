@@ -61,6 +61,17 @@ const (
 	DimensionDispatched DimensionSource = 3
 )
 
+// Marks of the door in an event's free map: how many texts of its item were left out,
+// because they held a phone number or an id, and cut to their limit; and, followed by
+// the name of a dimension, the value that became OtherValue, because the account
+// brought too many values of it, or too many combinations, that day.
+const (
+	MarkWithheld = "bluetick.withheld"
+	MarkCut      = "bluetick.cut"
+	MarkValues   = "other.values."
+	MarkTuples   = "other.tuples."
+)
+
 // OtherValue replaces a dimension's value where ingest found too many
 // different ones; it ranks after every other value of the same field.
 const OtherValue = "(other)"

@@ -88,12 +88,18 @@ func fullTransition() Transition {
 }
 
 func fullDeadLetter() DeadLetter {
-	return DeadLetter{"ingest", "main", "meta", "bad_timestamp", "timestamp is no number", "/entry/0", 1_790_000_000_000, []byte{1}, Key{}}
+	return DeadLetter{"ingest", "main", "meta", "bad_timestamp", "timestamp is no number", "/entry/0", 1_790_000_000_000, []byte{1}, Key{}, ""}
 }
 
 func digestedDeadLetter() DeadLetter {
 	d := fullDeadLetter()
 	d.Digest = Key{9, 8, 7}
+	return d
+}
+
+func accountedDeadLetter() DeadLetter {
+	d := digestedDeadLetter()
+	d.Account = "acc"
 	return d
 }
 
@@ -120,6 +126,7 @@ func vectors() []vector {
 		vectorOf("reports with the least", Reports{Account: "a"}, EncodeReports, DecodeReports),
 		vectorOf("dead letter", fullDeadLetter(), EncodeDeadLetter, DecodeDeadLetter),
 		vectorOf("dead letter with a digest", digestedDeadLetter(), EncodeDeadLetter, DecodeDeadLetter),
+		vectorOf("dead letter with an account", accountedDeadLetter(), EncodeDeadLetter, DecodeDeadLetter),
 		vectorOf("dead letter with the least", DeadLetter{Stage: "s", Reason: "r"}, EncodeDeadLetter, DecodeDeadLetter),
 	}
 }

@@ -9,7 +9,7 @@ import "fmt"
 // A batch that was inserted just before a crash is read again after it. If a
 // newer build reads it, its rows are other rows, and under the same
 // deduplication token ClickHouse would take them for the old ones and drop them.
-const revision = 7
+const revision = 8
 
 // tokenOf is the deduplication token of the rows of one batch in one table:
 // equal tokens mean equal rows, so it names the build's revision too.

@@ -2,7 +2,9 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/valyala/fastjson"
 
@@ -47,6 +49,9 @@ type Decoder struct {
 	refused string
 	// full is set once MaxItems is reached.
 	full bool
+	// withheld and cut are the numbers of texts of the present item that were left
+	// out, and cut to their limit.
+	withheld, cut int
 }
 
 // NewDecoder begins the decoding of r.
@@ -86,7 +91,10 @@ func (it *Item) where() string {
 }
 
 // Begin starts on the next item: whoever was named before is forgotten.
-func (d *Decoder) Begin() { d.Person.reset() }
+func (d *Decoder) Begin() {
+	d.Person.reset()
+	d.withheld, d.cut = 0, 0
+}
 
 // Result is what was decoded.
 func (d *Decoder) Result() Result { return d.res }
@@ -146,7 +154,7 @@ func (d *Decoder) LetterAt(where, reason, detail string, kept []byte) {
 	}
 	d.res.Letters = append(d.res.Letters, schemas.DeadLetter{
 		Stage: schemas.StageIngest, Source: d.in.Source, Provider: d.dialect.Provider, Reason: reason, Detail: detail,
-		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...), Digest: digest,
+		Where: where, ReceivedAt: d.receivedAt, Item: append([]byte(nil), kept...), Digest: digest, Account: d.Account,
 	})
 }
 
@@ -170,6 +178,7 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 		d.Letter(it, ReasonTooOld, fmt.Sprintf("it occurred more than %s before it was received", d.in.MaxEventAge))
 		return
 	}
+	d.mark(&e)
 	if it.OwnID == "" {
 		e.ID = schemas.EventID(&e)
 	} else {
@@ -182,6 +191,23 @@ func (d *Decoder) Emit(it Item, e schemas.Event) {
 		d.res.Stats.Clamped++
 	}
 	d.res.Events = append(d.res.Events, e)
+}
+
+// mark has the event say in its free map how many texts of its item were left out or
+// cut, so that a sender can be shown its mistake.
+func (d *Decoder) mark(e *schemas.Event) {
+	if d.withheld == 0 && d.cut == 0 {
+		return
+	}
+	e.Extra = maps.Clone(e.Extra)
+	if e.Extra == nil {
+		e.Extra = map[string]string{}
+	}
+	for name, n := range map[string]int{schemas.MarkWithheld: d.withheld, schemas.MarkCut: d.cut} {
+		if n > 0 {
+			e.Extra[name] = strconv.Itoa(n)
+		}
+	}
 }
 
 // AccountOr is the account of an item: the one configured for the source, else
@@ -223,7 +249,11 @@ func (d *Decoder) unless(secret func(string) bool, s string, limit int) string {
 	c := Clean(s, limit)
 	if secret(c) || c != s && secret(s) {
 		d.res.Stats.Withheld++
+		d.withheld++
 		return ""
+	}
+	if len(s) > limit && len(Clean(s, len(s))) > len(c) {
+		d.cut++
 	}
 	return c
 }

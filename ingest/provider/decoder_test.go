@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"maps"
 	"strings"
 	"testing"
 
@@ -51,6 +52,33 @@ func TestEmit(t *testing.T) {
 				t.Error("the id is not of the content")
 			}
 		})
+	}
+}
+
+// TestMarks: an event says how many texts of its item were left out or cut, and those
+// of the next item nothing of it.
+func TestMarks(t *testing.T) {
+	d := testDecoder(t)
+	d.Account = "7"
+	d.Begin()
+	d.Person.Hide("4930231250001")
+	e := schemas.Event{Type: schemas.TypeRead, OccurredAt: testNow}
+	d.Note(&e, "number", d.Public("call 4930231250001", MaxValue))
+	d.Note(&e, "long", d.Public(strings.Repeat("ä", MaxValue), MaxValue))
+	d.Note(&e, "padded", d.Public(strings.Repeat(" ", MaxValue)+"x", MaxValue))
+	kept := maps.Clone(e.Extra)
+	d.Emit(Item{}, e)
+	if !maps.Equal(e.Extra, kept) {
+		t.Error("the caller's map was changed")
+	}
+	d.Begin()
+	d.Emit(Item{}, schemas.Event{Type: schemas.TypeRead, OccurredAt: testNow})
+	events := d.Result().Events
+	if x := events[0].Extra; x[schemas.MarkWithheld] != "1" || x[schemas.MarkCut] != "1" || x["padded"] != "x" {
+		t.Errorf("marks %v", x)
+	}
+	if len(events[1].Extra) > 0 {
+		t.Errorf("the next item has %v", events[1].Extra)
 	}
 }
 

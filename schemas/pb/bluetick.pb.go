@@ -1715,7 +1715,8 @@ type DeadLetter struct {
 	Where         string                 `protobuf:"bytes,6,opt,name=where,proto3" json:"where,omitempty"`
 	ReceivedAt    int64                  `protobuf:"varint,7,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"` // ms since the epoch
 	Item          []byte                 `protobuf:"bytes,8,opt,name=item,proto3" json:"item,omitempty"`
-	Digest        []byte                 `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"` // 16 bytes, or none
+	Digest        []byte                 `protobuf:"bytes,9,opt,name=digest,proto3" json:"digest,omitempty"`    // 16 bytes, or none
+	Account       string                 `protobuf:"bytes,10,opt,name=account,proto3" json:"account,omitempty"` // whose item it is, if that is known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1811,6 +1812,13 @@ func (x *DeadLetter) GetDigest() []byte {
 		return x.Digest
 	}
 	return nil
+}
+
+func (x *DeadLetter) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
 }
 
 var File_bluetick_proto protoreflect.FileDescriptor
@@ -1989,7 +1997,7 @@ const file_bluetick_proto_rawDesc = "" +
 	"\x03sql\x18\x12 \x01(\tR\x03sql\x12\x1a\n" +
 	"\bnotified\x18\x13 \x01(\bR\bnotified\x12\x18\n" +
 	"\aversion\x18\x14 \x01(\x03R\aversion\x12\x17\n" +
-	"\ad_clock\x18\x15 \x01(\x03R\x06dClock\"\xe9\x01\n" +
+	"\ad_clock\x18\x15 \x01(\x03R\x06dClock\"\x83\x02\n" +
 	"\n" +
 	"DeadLetter\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x16\n" +
@@ -2001,7 +2009,9 @@ const file_bluetick_proto_rawDesc = "" +
 	"\vreceived_at\x18\a \x01(\x03R\n" +
 	"receivedAt\x12\x12\n" +
 	"\x04item\x18\b \x01(\fR\x04item\x12\x16\n" +
-	"\x06digest\x18\t \x01(\fR\x06digest*\xc8\x02\n" +
+	"\x06digest\x18\t \x01(\fR\x06digest\x12\x18\n" +
+	"\aaccount\x18\n" +
+	" \x01(\tR\aaccount*\xc8\x02\n" +
 	"\tEventType\x12\x1a\n" +
 	"\x16EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10EVENT_TYPE_OTHER\x10\x01\x12\x19\n" +

@@ -60,7 +60,9 @@ func functions(m measures) template.FuncMap {
 		"never": func() string { return never }, "otherFailure": func() string { return schemas.FailOther },
 		"outcomeArrays": m.outcomeArrays, "outcomeAt": outcomeAt, "rateColumns": m.rateColumns, "rateDefaults": m.rateDefaults,
 		"rateExpressions": m.rateExpressions, "renameTotals": m.renameTotals, "stageMessage": func() string { return schemas.StageMessage }, "stageRollup": func() string { return schemas.StageRollup },
-		"lastReports": func() int { return schemas.LastReports }, "retryGrace": func() int { return schemas.RetryGrace }, "patience": func() int { return schemas.Patience }, "sumAtAge": m.sumAtAge,
+		"markValues": func() string { return schemas.MarkValues }, "markTuples": func() string { return schemas.MarkTuples },
+		"markWithheld": func() string { return schemas.MarkWithheld }, "markCut": func() string { return schemas.MarkCut },
+		"stageIngest": func() string { return schemas.StageIngest }, "lastReports": func() int { return schemas.LastReports }, "retryGrace": func() int { return schemas.RetryGrace }, "patience": func() int { return schemas.Patience }, "sumAtAge": m.sumAtAge,
 		"sumOver": m.sumOver, "sumSigned": m.sumSigned, "sumTotals": m.sumTotals, "sumUpto": m.sumUpto, "ttl": ttlClause,
 		"wilsonHigh": wilsonHigh, "wilsonLow": wilsonLow, "withheld": withheld,
 	}

@@ -175,6 +175,7 @@ func (r DeadLetters) columns() []column {
 	type row = DeadLetter
 	return []column{
 		col("source", r, func(d *row) string { return d.Letter.Source }),
+		col("account", r, func(d *row) string { return d.Letter.Account }),
 		col("topic", r, func(d *row) string { return d.Topic }),
 		col("partition", r, func(d *row) int32 { return d.Partition }),
 		col("offset", r, func(d *row) uint64 { return uint64(d.Offset) }),

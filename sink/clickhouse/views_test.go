@@ -31,6 +31,7 @@ func TestViews(t *testing.T) {
 	t.Run("opt_outs", func(t *testing.T) { testOptOuts(t, conn) })
 	t.Run("v_opt_outs", func(t *testing.T) { testWhoLeft(t, conn) })
 	t.Run("dead_letters and alerts", func(t *testing.T) { testLetters(t, conn) })
+	t.Run("v_limits", func(t *testing.T) { testLimits(t, conn) })
 	t.Run("v_watermark and v_freshness", func(t *testing.T) { testFreshness(t, conn) })
 
 	fillPanes(t, conn)

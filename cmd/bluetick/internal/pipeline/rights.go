@@ -41,7 +41,7 @@ type work struct {
 
 func works() []work {
 	return []work{
-		{role: "ingest", writes: []string{schemas.TopicEvents, schemas.TopicDeadLetters, schemas.TopicRaw}},
+		{role: "ingest", reads: []string{schemas.TopicEvents}, writes: []string{schemas.TopicEvents, schemas.TopicDeadLetters, schemas.TopicRaw}},
 		{
 			role: "aggregate", reads: []string{schemas.TopicEvents, schemas.TopicPanes},
 			writes: []string{schemas.TopicPanes, schemas.TopicRates, schemas.TopicDeadLetters},

@@ -73,7 +73,7 @@ func TestWriteACLs(t *testing.T) {
 	}
 	for _, want := range []string{
 		"# bluetick ingest\n",
-		"kafka-acls.sh --bootstrap-server k1:9092,k2:9092 --add --force --allow-principal 'User:CN=ingest,O=acme' --operation Describe --operation DescribeConfigs --operation Write --topic 'bluetick.events'\n",
+		"kafka-acls.sh --bootstrap-server k1:9092,k2:9092 --add --force --allow-principal 'User:CN=ingest,O=acme' --operation Describe --operation DescribeConfigs --operation Read --operation Write --topic 'bluetick.events'\n",
 		"--allow-principal 'User:CN=alert,O=acme' --operation Describe --operation Read --group 'bluetick-alert-1'\n",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -106,7 +106,7 @@ func (p *Process) startIngest(context.Context) error {
 	p.life.OnStop("ingest producer", func(context.Context) error { producer.Close(); return nil })
 	deps := ingest.Deps{
 		Log: p.log, Now: p.times.Now, Producer: door{producer, p.room}, Providers: providers(), Registerer: p.registry,
-		Partitions: p.partitions[schemas.TopicEvents], Settling: p.times.Settling, Speed: p.times.Speed,
+		Past: ingest.KafkaPast(p.named("ingest")...), Partitions: p.partitions[schemas.TopicEvents], Settling: p.times.Settling, Speed: p.times.Speed,
 		Doubted: func(d ingest.ClockDoubt) {
 			if d != "" {
 				p.obs.SetTrouble("the door is shut, its clock is doubted: " + string(d))
