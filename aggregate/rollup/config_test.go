@@ -91,3 +91,14 @@ func TestValidate(t *testing.T) {
 		t.Error("a fold opens with an invalid config")
 	}
 }
+
+// TestRowsADay is the number of docs/metrics.md and decision 0059.
+func TestRowsADay(t *testing.T) {
+	rows := 0
+	for _, w := range Default().Windows {
+		rows += len(w.Ages) * int(24*time.Hour/w.Every)
+	}
+	if rows != 7680 {
+		t.Errorf("an always active series writes %d rows a day, the docs say 7,680", rows)
+	}
+}
