@@ -81,6 +81,9 @@ type Deps struct {
 	Speed func() float64
 	// Receivers get every notification, all at the same time.
 	Receivers []receiver.Receiver
+	// Silent tells nobody, and takes everything for told: incidents that another
+	// epoch has told of are decided again in a rebuild.
+	Silent bool
 	// Limits bound the telling; zero means receiver.DefaultLimits.
 	Limits receiver.Limits
 	Log    *slog.Logger

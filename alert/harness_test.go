@@ -66,6 +66,7 @@ type world struct {
 	recv    *recorder
 	now     time.Time
 	sources int32
+	silent  bool
 }
 
 func newWorld(t testing.TB, cfg Config) *world {
@@ -99,7 +100,7 @@ func (w *world) open() {
 		Stage: "alert", Belongs: belongs, Store: st, Emitter: w,
 		NewFold: NewFold(w.cfg, Deps{
 			Now: func() time.Time { return w.now }, Receivers: []receiver.Receiver{w.recv},
-			Log: slog.New(slog.DiscardHandler),
+			Log: slog.New(slog.DiscardHandler), Silent: w.silent,
 		}),
 		Fault: func(s task.Step) error {
 			if w.fault == nil {

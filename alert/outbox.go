@@ -115,6 +115,10 @@ func (f *fold) notify(ctx context.Context, t schemas.Transition) (rows []task.Ro
 	now := f.deps.Now()
 	// How old the news is counts from when it was heard, if that was later.
 	switch age := now.Unix() - max(t.At, t.DClock.Seconds()); {
+	case f.deps.Silent:
+		if t.State == schemas.StateFiring {
+			f.st.Set(told, []byte{stateVersion})
+		}
 	case age > int64(f.deps.tooOldAfter().Seconds()):
 		t.Reason = string(ReasonTooOld)
 		f.log.Info("incident not notified: too old", "rule", t.Rule, "state", string(t.State), "account", t.Series.Account, "age_seconds", age)

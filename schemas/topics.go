@@ -1,6 +1,10 @@
 package schemas
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Topic is one Kafka topic as bluetick needs it. Settings that would corrupt
 // results when changed (compaction, unclean leader election, too short a
@@ -31,6 +35,37 @@ const (
 	TopicDeadLetters = "bluetick.dead-letters"
 	TopicRaw         = "bluetick.raw"
 )
+
+// TopicIn is the name of a topic in an epoch. What is derived has topics of its own in
+// each; the first has the plain names. Events, dead letters and raw bodies are of no
+// epoch.
+func TopicIn(topic string, epoch uint32) string {
+	if epoch <= 1 || !derived(topic) {
+		return topic
+	}
+	return topic + "." + strconv.FormatUint(uint64(epoch), 10)
+}
+
+// BaseTopic is the plain name of a topic of any epoch.
+func BaseTopic(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i > 0 && derived(name[:i]) {
+		return name[:i]
+	}
+	return name
+}
+
+func derived(topic string) bool {
+	return topic == TopicPanes || topic == TopicRates || topic == TopicAlerts
+}
+
+// TopicsIn lists the topics of an epoch, as Topics does.
+func TopicsIn(partitions int32, epoch uint32) []Topic {
+	all := Topics(partitions)
+	for i := range all {
+		all[i].Name = TopicIn(all[i].Name, epoch)
+	}
+	return all
+}
 
 // Topics lists every topic with its settings. Partition counts are those given
 // to it: 4 when embedded, 24 or more on servers.

@@ -155,7 +155,7 @@ func (b *Batch) place(r *Record, ownKey bool, epoch uint32) error {
 }
 
 func (b *Batch) decode(r Record) error {
-	switch [2]string{r.Topic, r.Schema} {
+	switch [2]string{schemas.BaseTopic(r.Topic), r.Schema} {
 	case [2]string{schemas.TopicEvents, schemas.SchemaEvent}:
 		return add(r, &b.events, func(v []byte) (clickhouse.Event, error) {
 			e, err := schemas.DecodeEvent(v)
@@ -224,7 +224,7 @@ func inCalendar(seconds int64) error {
 
 // writes is the stage whose Progress a topic carries.
 func writes(topic string) string {
-	if topic == schemas.TopicPanes {
+	if schemas.BaseTopic(topic) == schemas.TopicPanes {
 		return schemas.StageMessage
 	}
 	return schemas.StageRollup

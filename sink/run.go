@@ -19,9 +19,13 @@ import (
 	"github.com/bluetick/bluetick/sink/clickhouse"
 )
 
-// topics are the topics the sink reads, a goroutine each.
-func topics() []string {
-	return []string{schemas.TopicEvents, schemas.TopicPanes, schemas.TopicRates, schemas.TopicAlerts, schemas.TopicDeadLetters}
+// topics are the topics of an epoch that the sink reads, a goroutine each.
+func topics(epoch uint32) []string {
+	all := []string{schemas.TopicEvents, schemas.TopicPanes, schemas.TopicRates, schemas.TopicAlerts, schemas.TopicDeadLetters}
+	for i := range all {
+		all[i] = schemas.TopicIn(all[i], epoch)
+	}
+	return all
 }
 
 // Run carries every topic into ClickHouse until ctx ends or there is an error
@@ -39,7 +43,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	names := topics()
+	names := topics(deps.Epoch)
 	errs := make([]error, len(names))
 	var wg sync.WaitGroup
 	for i, topic := range names {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -103,6 +104,11 @@ func TestAuditLines(t *testing.T) {
 	want := "audit: 2 differences in 7 panes (epoch 1; left out: 3 still on their way, 4 of forgotten messages, 5 past the TTL)\n"
 	if !strings.HasSuffix(out.String(), want) {
 		t.Errorf("got %q, want %q", &out, want)
+	}
+	out.Reset()
+	printAudit(&out, &audit.Report{Epoch: 2, Since: time.Date(2026, 3, 1, 9, 1, 0, 0, time.UTC)})
+	if want := "panes (epoch 2 since 2026-03-01 09:01; "; !strings.Contains(out.String(), want) {
+		t.Errorf("got %q, want %q in it", &out, want)
 	}
 }
 

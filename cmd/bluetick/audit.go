@@ -25,7 +25,8 @@ type auditCmd struct {
 func (auditCmd) Help() string {
 	return `Every number in panes, which the folds have built record by record, is compared
 with v_messages, which ClickHouse computes from events in SQL alone. What is still
-on its way is left out on both sides and counted. Rows that claim records past the
+on its way is left out on both sides and counted, and so are minutes that an epoch
+before a rebuild still counts: the last line names the first one compared. Rows that claim records past the
 end of the log are named: nothing of bluetick wrote them. Exit 0 if all agree, 1 on
 any difference or such a row, 2 if it could not compare: no connection, no epoch,
 rows that only a running sink can tell from those on their way, any other error.
@@ -83,6 +84,10 @@ func printAudit(w io.Writer, r *audit.Report) {
 	if r.Unexplained > 0 {
 		fmt.Fprintf(w, "audit: %d rows that no log explains; see who may write to the topics (docs/runbook.md)\n", r.Unexplained)
 	}
-	fmt.Fprintf(w, "audit: %d differences in %d panes (epoch %d; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
-		r.Differences, r.Compared, r.Epoch, r.LeftOut, r.Relapsed, r.Expired)
+	since := ""
+	if r.Since.Unix() > 0 {
+		since = " since " + r.Since.UTC().Format("2006-01-02 15:04")
+	}
+	fmt.Fprintf(w, "audit: %d differences in %d panes (epoch %d%s; left out: %d still on their way, %d of forgotten messages, %d past the TTL)\n",
+		r.Differences, r.Compared, r.Epoch, since, r.LeftOut, r.Relapsed, r.Expired)
 }

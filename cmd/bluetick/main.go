@@ -25,6 +25,7 @@ type cli struct {
 	Sink      sinkCmd      `cmd:"" help:"Only the writer into ClickHouse, against given servers."`
 	Alert     alertCmd     `cmd:"" help:"Only the alert fold and its notifications, against given Kafka servers."`
 	Topics    topicsCmd    `cmd:"" help:"Create the Kafka topics, or check those that exist."`
+	Rebuild   rebuildCmd   `cmd:"" help:"Count everything anew from the events, beside what counts now, and then switch over."`
 	Migrate   migrateCmd   `cmd:"" help:"Apply the ClickHouse migrations and load the benchmarks."`
 	Audit     auditCmd     `cmd:"" help:"Compare the counts with a second computation in SQL; exit 1 on any difference, 2 if it could not compare."`
 	Words     wordsCmd     `cmd:"" help:"Print the opt-out and opt-in words in force, or say what texts would be."`

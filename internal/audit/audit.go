@@ -43,6 +43,9 @@ func (d Difference) String() string {
 type Report struct {
 	At    time.Time
 	Epoch uint32
+	// Since is the first send minute that the epoch counts: earlier ones belong to
+	// epochs that are frozen, and are not compared.
+	Since time.Time
 	// Cuts are the cuts of the source partitions, see the package comment.
 	Cuts []uint64
 	// Compared is the number of panes compared. LeftOut and Expired are those
@@ -74,7 +77,7 @@ func Run(ctx context.Context, conn driver.Conn, kept Kept, now time.Time) (Repor
 func audit(ctx context.Context, conn driver.Conn, kept Kept, now time.Time, pause func(context.Context) error) (Report, error) {
 	r := Report{At: now.UTC()}
 	var err error
-	if r.Epoch, err = counting(ctx, conn); err != nil {
+	if r.Epoch, r.Since, err = counting(ctx, conn); err != nil {
 		return r, fmt.Errorf("audit: %w", err)
 	}
 	if r.Cuts, err = cuts(ctx, conn, r.Epoch); err != nil {
@@ -95,17 +98,17 @@ func audit(ctx context.Context, conn driver.Conn, kept Kept, now time.Time, paus
 	return r, nil
 }
 
-// counting is the epoch that counts. Without it every view is empty, and two
+// counting is the epoch that counts, and since which send minute. Without it every view is empty, and two
 // empty sides would agree.
-func counting(ctx context.Context, conn driver.Conn) (epoch uint32, err error) {
+func counting(ctx context.Context, conn driver.Conn) (epoch uint32, since time.Time, err error) {
 	var n uint64
-	if err := conn.QueryRow(ctx, "SELECT count(), argMax(epoch, sequence) FROM epochs").Scan(&n, &epoch); err != nil {
-		return 0, fmt.Errorf("read epoch: %w", err)
+	if err := conn.QueryRow(ctx, "SELECT count(), argMax(epoch, sequence), argMax(first_minute, sequence) FROM epochs").Scan(&n, &epoch, &since); err != nil {
+		return 0, since, fmt.Errorf("read epoch: %w", err)
 	}
 	if n == 0 {
-		return 0, errors.New("the table epochs is empty, so no epoch counts; start bluetick or run bluetick migrate, which make the first")
+		return 0, since, errors.New("the table epochs is empty, so no epoch counts; start bluetick or run bluetick migrate, which make the first")
 	}
-	return epoch, nil
+	return epoch, since, nil
 }
 
 // cuts returns the cut of each source partition. A partition whose Progress is
@@ -125,7 +128,7 @@ SELECT sunk.source AS source, least(sunk.next, folded.next) AS cut
 FROM sunk LEFT JOIN folded ON sunk.source = folded.source
 ORDER BY source`
 	rows, err := conn.Query(ch.Context(ctx, ch.WithParameters(ch.Parameters{
-		"panes": schemas.StageSink + "/" + schemas.TopicPanes, "events": schemas.StageSink + "/" + schemas.TopicEvents,
+		"panes": schemas.StageSink + "/" + schemas.TopicIn(schemas.TopicPanes, epoch), "events": schemas.StageSink + "/" + schemas.TopicEvents,
 		"message": schemas.StageMessage, "epoch": strconv.FormatUint(uint64(epoch), 10),
 	})), query)
 	if err != nil {

@@ -25,6 +25,10 @@ const (
 	seeds      = 4
 )
 
+// What is derived has topics of its own in each epoch.
+func panesTopic() string { return schemas.TopicIn(schemas.TopicPanes, epoch) }
+func ratesTopic() string { return schemas.TopicIn(schemas.TopicRates, epoch) }
+
 func start() time.Time { return time.Date(2026, 1, 10, 9, 0, 0, 0, time.UTC) }
 
 // eventsDays is so long that nothing is really deleted.
@@ -185,7 +189,7 @@ func progress(folded, sunk [partitions]int) clickhouse.Progresses {
 		out = append(out, clickhouse.Progress{Progress: schemas.Progress{Stage: sink.Stage + "/" + schemas.TopicEvents, Source: p, NextOffset: int64(sunk[p])}})
 	}
 	for output := range int32(2) {
-		out = append(out, clickhouse.Progress{Progress: schemas.Progress{Stage: sink.Stage + "/" + schemas.TopicPanes, Source: output}})
+		out = append(out, clickhouse.Progress{Progress: schemas.Progress{Stage: sink.Stage + "/" + panesTopic(), Source: output}})
 	}
 	return out
 }
@@ -371,7 +375,7 @@ func TestLeftOut(t *testing.T) {
 		h.add(0, event("a", schemas.TypeSent, at(0)))
 		h.insertEvents(t, conn)
 		insert(t, conn, h.panes(h.end()), progress(h.end(), h.end()),
-			clickhouse.Progresses{{Progress: schemas.Progress{Stage: sink.Stage + "/" + schemas.TopicPanes, Source: 2}}})
+			clickhouse.Progresses{{Progress: schemas.Progress{Stage: sink.Stage + "/" + panesTopic(), Source: 2}}})
 		if r := run(t, conn); r.Cuts[0] != 0 || r.LeftOut != 1 {
 			t.Errorf("got %+v", r)
 		}

@@ -89,7 +89,7 @@ WITH
             mapConcat(` + named("failures") + `, ` + named("cost_micros") + `, ` + named("billable") + `) AS pm,
             CAST(map(), 'Map(String, Int64)') AS mm
         FROM panes FINAL
-        WHERE epoch = {epoch:UInt32}
+        WHERE epoch = {epoch:UInt32} AND minute >= toDateTime({since:Int64}, 'UTC')
         UNION ALL
         SELECT
             source_partition, account, channel, minute, sender, country, campaign, template, variant, segment, 0,
@@ -101,6 +101,7 @@ WITH
                 sumMap(if(isNotNull(cost_micros), map(concat('cost_micros[', cost_currency, ']'), assumeNotNull(cost_micros)), CAST(map(), 'Map(String, Int64)'))),
                 sumMap(if(cost_billable AND delivered = 1, map(concat('billable[', cost_category, ']'), toInt64(1)), CAST(map(), 'Map(String, Int64)'))))
         FROM v_messages
+        WHERE minute >= toDateTime({since:Int64}, 'UTC')
         GROUP BY source_partition, account, channel, minute, sender, country, campaign, template, variant, segment
     ),
     panes_of_both AS
@@ -136,6 +137,7 @@ func compare(ctx context.Context, conn driver.Conn, floor int64, r *Report) erro
 	ctx = ch.Context(ctx,
 		ch.WithParameters(ch.Parameters{
 			"cuts": literal(r.Cuts), "epoch": strconv.FormatUint(uint64(r.Epoch), 10), "floor": strconv.FormatInt(floor, 10),
+			"since": strconv.FormatInt(r.Since.Unix(), 10),
 		}),
 		ch.WithSettings(ch.Settings{"do_not_merge_across_partitions_select_final": 1}))
 	const totals = `SELECT countIf(NOT expired AND NOT left_out), countIf(left_out AND NOT expired), countIf(expired), sum(length(differences)) FROM (%s)`

@@ -168,7 +168,8 @@ ORDER BY topic, source`)
 
 // past are the rows of the greatest versions that are past the log, as a table, a
 // name, what it follows from and the first offset after it.
-func past() string {
+func past(epoch uint32) string {
+	panes, rates := schemas.TopicIn(schemas.TopicPanes, epoch), schemas.TopicIn(schemas.TopicRates, epoch)
 	return `
 SELECT 'panes' AS of, concat(account, ' ', channel, ' "', campaign, '" ', toString(minute), ', ', toString(sent), ' sent') AS row, '' AS whose,
     '` + schemas.TopicEvents + `' AS topic, source AS partition, version + 1 AS after
@@ -180,15 +181,15 @@ FROM events
 WHERE source_offset >= {events:Array(UInt64)}[source_partition + 1]
 UNION ALL
 SELECT 'progress', concat(stage, ' of ', toString(sources), ', in partition ', toString(output)), '',
-    multiIf(stage = '` + schemas.StageMessage + `', '` + schemas.TopicEvents + `', stage = '` + schemas.StageRollup + `', '` + schemas.TopicPanes + `', substring(stage, position(stage, '/') + 1)),
+    multiIf(stage = '` + schemas.StageMessage + `', '` + schemas.TopicEvents + `', stage = '` + schemas.StageRollup + `', '` + panes + `', substring(stage, position(stage, '/') + 1)),
     source, version
 FROM progress FINAL
 WHERE epoch IN (0, {epoch:UInt32}) AND NOT startsWith(stage, 'log/')
 UNION ALL
-SELECT 'rates', concat('of ', account, ', newest known at ', toString(max(at))), account, '` + schemas.TopicPanes + `', -1, max(version) + 1
+SELECT 'rates', concat('of ', account, ', newest known at ', toString(max(at))), account, '` + panes + `', -1, max(version) + 1
 FROM rates WHERE epoch = {epoch:UInt32} GROUP BY account HAVING max(version) >= arrayMin({panes:Array(UInt64)})
 UNION ALL
-SELECT 'alerts', concat('of ', account, ', newest at ', toString(max(at))), account, '` + schemas.TopicRates + `', -1, intDiv(max(version), 2) + 1
+SELECT 'alerts', concat('of ', account, ', newest at ', toString(max(at))), account, '` + rates + `', -1, intDiv(max(version), 2) + 1
 FROM alerts WHERE epoch = {epoch:UInt32} GROUP BY account HAVING intDiv(max(version), 2) >= arrayMin({rates:Array(UInt64)})`
 }
 
@@ -196,9 +197,9 @@ FROM alerts WHERE epoch = {epoch:UInt32} GROUP BY account HAVING intDiv(max(vers
 func suspects(ctx context.Context, conn driver.Conn, epoch uint32, known *ends) ([]Unexplained, error) {
 	ctx = ch.Context(ctx, ch.WithParameters(ch.Parameters{
 		"epoch":  strconv.FormatUint(uint64(epoch), 10),
-		"events": literal(known.at[schemas.TopicEvents]), "panes": literal(known.at[schemas.TopicPanes]), "rates": literal(known.at[schemas.TopicRates]),
+		"events": literal(known.at[schemas.TopicEvents]), "panes": literal(known.at[schemas.TopicIn(schemas.TopicPanes, epoch)]), "rates": literal(known.at[schemas.TopicIn(schemas.TopicRates, epoch)]),
 	}))
-	rows, err := conn.Query(ctx, fmt.Sprintf("SELECT of, row, whose, topic, toInt32(partition), toUInt64(after) FROM (%s) ORDER BY after DESC, of, row LIMIT %d", past(), maxSuspects))
+	rows, err := conn.Query(ctx, fmt.Sprintf("SELECT of, row, whose, topic, toInt32(partition), toUInt64(after) FROM (%s) ORDER BY after DESC, of, row LIMIT %d", past(epoch), maxSuspects))
 	if err != nil {
 		return nil, err
 	}

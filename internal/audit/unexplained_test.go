@@ -23,8 +23,8 @@ func logs(events [partitions]int, told time.Time) clickhouse.Progresses {
 	}
 	for p := range int32(partitions) {
 		add(schemas.TopicEvents, p, int64(events[p]))
-		add(schemas.TopicPanes, p, 1000)
-		add(schemas.TopicRates, p, 1000)
+		add(panesTopic(), p, 1000)
+		add(ratesTopic(), p, 1000)
 	}
 	return out
 }
@@ -70,7 +70,7 @@ func TestUnexplained(t *testing.T) {
 		"progress on its way":               {row: said(schemas.StageMessage, 0, int64(end[0])+5), grows: 5},
 		"progress of a source that is not":  {row: said(schemas.StageMessage, partitions, 1), want: "no log explains the row of progress: message"},
 		"roll-up past the log":              {row: said(schemas.StageRollup, 0, 1001), want: "no log explains the row of progress: rollup"},
-		"a position past the log":           {row: clickhouse.Progresses{{Progress: schemas.Progress{Stage: sink.Stage + "/" + schemas.TopicRates, NextOffset: 1001}}}, want: "no log explains the row of progress: sink/bluetick.rates"},
+		"a position past the log":           {row: clickhouse.Progresses{{Progress: schemas.Progress{Stage: sink.Stage + "/" + ratesTopic(), NextOffset: 1001}}}, want: "no log explains the row of progress: sink/bluetick.rates"},
 		"a rate past the log":               {row: clickhouse.Rates{{Epoch: epoch, Series: series, Window: 60, At: start().Unix(), Version: 1000}}, want: "no log explains the row of rates: of acme"},
 		"a rate of the last record":         {row: clickhouse.Rates{{Epoch: epoch, Series: series, Window: 60, At: start().Unix(), Version: 999}}},
 		"an alert past the log":             {row: clickhouse.Alerts{{Epoch: epoch, Rule: "r", Series: series, At: start().Unix(), Version: 2000}}, want: "no log explains the row of alerts: of acme"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -112,5 +113,31 @@ func TestStaleRun(t *testing.T) {
 	defer r.Close()
 	if _, err := ReadRun(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the old one is still there: %v", err)
+	}
+}
+
+func TestEpoch(t *testing.T) {
+	r, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if e, err := r.Epoch(); err != nil || e != (Epoch{Current: 1}) {
+		t.Errorf("a new folder: %+v, %v", e, err)
+	}
+	want := Epoch{Current: 2, Rebuild: 3, FirstMinute: 1_790_000_040}
+	if err := r.SetEpoch(want); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := r.Epoch(); err != nil || e != want {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	for _, bad := range []string{"", "{}", "2"} {
+		if err := os.WriteFile(filepath.Join(r.Dir(), "epoch.json"), []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := r.Epoch(); err == nil {
+			t.Errorf("%q is %+v", bad, e)
+		}
 	}
 }

@@ -31,6 +31,8 @@ type kafkaEmitter struct {
 	// stage has none.
 	output     string
 	partitions int32
+	// epoch of the rows, see schemas.TopicIn.
+	epoch uint32
 }
 
 func record(topic, schema string, key, value []byte, at time.Time) *kgo.Record {
@@ -49,7 +51,7 @@ func (e *kafkaEmitter) Emit(ctx context.Context, rows []Row) error {
 			return fmt.Errorf("BUG: row of %s without a key", r.Topic)
 		}
 		// Blocks while kgo's buffer is full, which bounds memory.
-		e.client.Produce(ctx, record(r.Topic, r.Schema, r.Key, r.Value, now), a.done)
+		e.client.Produce(ctx, record(schemas.TopicIn(r.Topic, e.epoch), r.Schema, r.Key, r.Value, now), a.done)
 	}
 	return a.wait(ctx)
 }

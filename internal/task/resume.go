@@ -38,17 +38,18 @@ type bounds struct{ start, end int64 }
 
 // resume returns the offset at which a task begins, given what its state belongs to
 // (found, if there is one) and what it is about to read (want, whose cluster id
-// is empty where it means nothing). dir is for the sentence.
-func resume(found store.Meta, has bool, want store.Meta, log bounds, dir string) (int64, error) {
+// is empty where it means nothing). dir is for the sentence; fromStart is that of the
+// StageConfig.
+func resume(found store.Meta, has bool, want store.Meta, log bounds, dir string, fromStart bool) (int64, error) {
 	where := fmt.Sprintf("%s[%d]", want.Topic, want.Partition)
 	refuse := func(r RefusalReason, format string, args ...any) (int64, error) {
 		return 0, &Refusal{Reason: r, Text: where + ": " + fmt.Sprintf(format, args...)}
 	}
 	if !has {
-		if log.start > 0 {
+		if log.start > 0 && !fromStart {
 			return refuse(RefuseNoState, "there is no state in %s and the log begins at offset %d, so the counts before it cannot be rebuilt; put back the state folder from a backup taken at or after that offset, or rebuild (docs/runbook.md)", dir, log.start)
 		}
-		return 0, nil
+		return log.start, nil
 	}
 	switch {
 	case found.Epoch != want.Epoch:
@@ -62,7 +63,7 @@ func resume(found store.Meta, has bool, want store.Meta, log bounds, dir string)
 	case found.Partitions != want.Partitions:
 		return refuse(RefuseOtherPartitions, "the topic had %d partitions and now has %d, which moves keys between them; rebuild (docs/runbook.md)", found.Partitions, want.Partitions)
 	case found.LogicVersion != want.LogicVersion:
-		return refuse(RefuseOtherLogic, "the state in %s was counted by logic %s and this build counts by %s; rebuild with this build (docs/runbook.md), or go on with the old one", dir, found.LogicVersion, want.LogicVersion)
+		return refuse(RefuseOtherLogic, "the state in %s was counted by logic %s and this build counts by %s; run `bluetick rebuild` with this build (docs/runbook.md), or go on with the old one", dir, found.LogicVersion, want.LogicVersion)
 	case found.NextOffset < log.start:
 		return refuse(RefuseLogTruncated, "the state in %s goes on at offset %d and the log begins at %d: the records between are gone; put back a newer state folder from a backup, or rebuild (docs/runbook.md), and keep the topic's retention above the longest stop", dir, found.NextOffset, log.start)
 	case found.NextOffset > log.end:

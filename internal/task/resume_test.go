@@ -49,7 +49,7 @@ func TestResume(t *testing.T) {
 			if c.found != nil {
 				found = *c.found
 			}
-			next, err := resume(found, c.found != nil, want, c.log, "/data/state")
+			next, err := resume(found, c.found != nil, want, c.log, "/data/state", false)
 			if c.reason == "" {
 				if err != nil || next != c.next {
 					t.Fatalf("got %d, %v; want %d", next, err, c.next)
@@ -62,10 +62,20 @@ func TestResume(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a rebuild begins where the log begins", func(t *testing.T) {
+		for _, from := range []int64{0, 7} {
+			if next, err := resume(store.Meta{}, false, want, bounds{from, 90}, "/data/state", true); err != nil || next != from {
+				t.Errorf("got %d, %v; want %d", next, err, from)
+			}
+		}
+		if next, err := resume(*at(40, nil), true, want, bounds{10, 90}, "/data/state", true); err != nil || next != 40 {
+			t.Errorf("with a state: %d, %v; want 40", next, err)
+		}
+	})
 	t.Run("embedded: the cluster id means nothing", func(t *testing.T) {
 		embedded := want
 		embedded.ClusterID = ""
-		if _, err := resume(*at(40, nil), true, embedded, bounds{0, 90}, "/data/state"); err != nil {
+		if _, err := resume(*at(40, nil), true, embedded, bounds{0, 90}, "/data/state", false); err != nil {
 			t.Fatal(err)
 		}
 	})

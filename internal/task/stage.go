@@ -42,6 +42,9 @@ type StageConfig struct {
 	// Partitions of Input to run; nil is all.
 	Partitions []int32
 	Epoch      uint32
+	// FromStart lets a partition without a state begin where its log begins, even if
+	// older records were deleted: a rebuild, which knows from when on it counts.
+	FromStart bool
 	// Logic names the fold's logic with whatever changes its results (horizon,
 	// edges); state of another logic is refused.
 	Logic string
@@ -182,7 +185,7 @@ func (s *stage) open(ctx context.Context) error {
 		return err
 	}
 	s.group = newGroupReporter(admin, GroupName(s.cfg.Stage, s.cfg.Epoch), s.cfg.Input, s.log)
-	emitter := &kafkaEmitter{client: s.producer, now: s.deps.Now, output: s.cfg.Output, partitions: v.outputPartitions}
+	emitter := &kafkaEmitter{client: s.producer, now: s.deps.Now, output: s.cfg.Output, partitions: v.outputPartitions, epoch: s.cfg.Epoch}
 	for _, p := range v.chosen {
 		t, err := s.openTask(v, p, len(v.chosen), emitter)
 		if err != nil {
@@ -213,7 +216,7 @@ func (s *stage) openTask(v view, partition int32, of int, emitter Emitter) (_ *t
 	want := v.belongs
 	want.Partition = partition
 	found, has := st.Meta()
-	if want.NextOffset, err = resume(found, has, want, v.logs[partition], dir); err != nil {
+	if want.NextOffset, err = resume(found, has, want, v.logs[partition], dir, s.cfg.FromStart); err != nil {
 		return nil, err
 	}
 	g, err := newGauges(scope, s.cfg.Stage, partition)

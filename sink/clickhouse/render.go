@@ -51,7 +51,7 @@ func renderWith(m measures, name, text string, ttl TTL) (string, error) {
 func functions(m measures) template.FuncMap {
 	return template.FuncMap{
 		"about": m.about, "ageWords": ageWords, "buckets": func() int { return schemas.Buckets },
-		"countColumns": m.countColumns, "currentEpoch": func() string { return currentEpoch },
+		"countColumns": m.countColumns, "currentEpoch": func() string { return currentEpoch }, "counts": counts,
 		"delay": delay, "dimension": dimension, "edges": edges, "fact": fact, "farAway": func() string { return farAway }, "groupings": groupings, "histogram": histogramComment,
 		"horizon":     func() int { return schemas.HorizonSeconds },
 		"horizonDays": func() int { return schemas.HorizonDays }, "inTime": inTime, "isLate": isLate,
@@ -71,9 +71,16 @@ func functions(m measures) template.FuncMap {
 const (
 	// currentEpoch is the epoch that counts.
 	currentEpoch = "(SELECT argMax(epochs.epoch, sequence) FROM epochs)"
+	// ranges are the epochs with the minutes for which they count.
+	ranges = "(SELECT groupArray((v_epochs.epoch, v_epochs.since, v_epochs.until)) FROM v_epochs)"
 	// never is a time that is absent: the greatest Int64.
 	never = "9223372036854775807"
 )
+
+// counts is the condition that a row's epoch counts for the minute.
+func counts(minute string) string {
+	return fmt.Sprintf("arrayExists(e -> e.1 = epoch AND e.2 <= %[1]s AND %[1]s < e.3, %[2]s)", minute, ranges)
+}
 
 // ttlClause is the TTL of a table, a line of its own.
 func ttlClause(column string, days int) string {

@@ -26,6 +26,7 @@ const (
 type line interface {
 	Status(stage string) []task.Status
 	Ends(ctx context.Context, topic string) (map[int32]int64, error)
+	Epoch() uint32
 }
 
 // warehouse knows what has arrived in ClickHouse.
@@ -86,7 +87,7 @@ func (t *through) judged(ctx context.Context) (bool, error) {
 	if len(rollups) == 0 || len(alerts) == 0 {
 		return false, errors.New("the roll-up or the alert stage does not say how far it is")
 	}
-	ends, err := t.line.Ends(ctx, schemas.TopicRates)
+	ends, err := t.line.Ends(ctx, schemas.TopicIn(schemas.TopicRates, t.line.Epoch()))
 	if err != nil {
 		return false, err
 	}

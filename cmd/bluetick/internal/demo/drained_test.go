@@ -22,6 +22,8 @@ type told struct {
 
 func (w *told) Status(stage string) []task.Status { return w.status[stage] }
 
+func (w *told) Epoch() uint32 { return 1 }
+
 func (w *told) Ends(_ context.Context, topic string) (map[int32]int64, error) {
 	return w.ends[topic], w.err
 }

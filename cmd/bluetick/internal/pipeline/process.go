@@ -31,8 +31,6 @@ import (
 )
 
 const (
-	// epoch is the one this build derives: it changes with the logic of a fold.
-	epoch = 1
 	// stopLimit bounds a whole graceful stop: drain, flush, checkpoint, close.
 	stopLimit = 40 * time.Second
 	// startRoom is what must be free to start: the parts write new files when they
@@ -78,6 +76,11 @@ type Process struct {
 	// partitions are those of each topic; set by openKafka
 	partitions map[string]int32
 	run        dataroot.Run // what run.json will contain
+	epoch      dataroot.Epoch
+	// rebuilding: an epoch is folded that does not count yet. Nobody is told of what
+	// is found, and a log may begin where it begins.
+	rebuilding bool
+	counting   uint32 // the epoch that counts meanwhile
 
 	clickhouse *clickhouse.Options // nil unless openClickHouse was called
 }
@@ -94,6 +97,9 @@ func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
 	}
 	p.root = root
 	p.life.OnStop("data folder", func(context.Context) error { return root.Close() })
+	if p.epoch, err = root.Epoch(); err != nil {
+		return nil, p.Fail(err)
+	}
 	if err := root.Room(startRoom); err != nil {
 		return nil, p.Fail(err)
 	}
@@ -176,7 +182,7 @@ func (p *Process) openKafka(ctx context.Context) error {
 		return err
 	}
 	p.life.OnStop("kafka admin client", func(context.Context) error { p.admin.Close(); return nil })
-	report, err := ensureTopics(ctx, &p.cfg, p.log, p.admin, at)
+	report, err := ensureTopics(ctx, &p.cfg, p.epoch.Current, p.log, p.admin, at)
 	if err != nil {
 		return err
 	}
@@ -236,7 +242,7 @@ func (p *Process) openClickHouse(ctx context.Context) error {
 		p.clickhouse = opts
 		p.run.Database = opts.Auth.Database
 	}
-	applied, err := migrate(ctx, &p.cfg, p.log, p.clickhouse, p.times.Now())
+	applied, err := migrate(ctx, &p.cfg, p.migrateAs(), p.log, p.clickhouse, p.times.Now())
 	if err != nil {
 		return err
 	}
@@ -245,6 +251,17 @@ func (p *Process) openClickHouse(ctx context.Context) error {
 	}
 	return nil
 }
+
+// migrateAs is the epoch that counts in a new database.
+func (p *Process) migrateAs() uint32 {
+	if p.rebuilding {
+		return p.counting
+	}
+	return p.epoch.Current
+}
+
+// Epoch is the one that the process folds.
+func (p *Process) Epoch() uint32 { return p.epoch.Current }
 
 // serveClickHouse opens the embedded engine's port to curl and BI tools.
 func (p *Process) serveClickHouse(engine *embeddedch.Engine) error {

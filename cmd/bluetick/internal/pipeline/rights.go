@@ -76,7 +76,7 @@ func Rights() []Right {
 			rights = append(rights, Right{w.role, "topic", t.Name, ops})
 		}
 		for _, stage := range w.stages {
-			rights = append(rights, Right{w.role, "group", task.GroupName(stage, epoch), []string{opDescribe, opRead}})
+			rights = append(rights, Right{w.role, "group", task.GroupName(stage, firstEpoch), []string{opDescribe, opRead}})
 		}
 	}
 	return rights

@@ -113,6 +113,9 @@ func needsKafkaAndPepper(cfg *Config) error {
 	return errors.Join(needsKafka(cfg), err)
 }
 
+// firstEpoch is the one of servers that no data folder belongs to.
+const firstEpoch = 1
+
 // Topics creates the topics that are missing and checks all.
 func Topics(ctx context.Context, cfg *Config) (topics.Report, error) {
 	if err := needsKafka(cfg); err != nil {
@@ -131,7 +134,7 @@ func Topics(ctx context.Context, cfg *Config) (topics.Report, error) {
 		return topics.Report{}, err
 	}
 	defer admin.Close()
-	return ensureTopics(ctx, cfg, log, admin, "at "+strings.Join(cfg.Kafka.Brokers, ", "))
+	return ensureTopics(ctx, cfg, firstEpoch, log, admin, "at "+strings.Join(cfg.Kafka.Brokers, ", "))
 }
 
 // Migrate brings the database of the given server to the schema of this build
@@ -148,7 +151,7 @@ func Migrate(ctx context.Context, cfg *Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return migrate(ctx, cfg, log, opts, Wall())
+	return migrate(ctx, cfg, firstEpoch, log, opts, Wall())
 }
 
 // Logger writes to standard error, since standard output is for answers, and

@@ -19,7 +19,8 @@ import (
 
 // startFold runs a stage of folds and returns when its states are open.
 func (p *Process) startFold(ctx context.Context, cfg task.StageConfig, fold task.NewFold) error {
-	cfg.Epoch, cfg.StateDir, cfg.Embedded = epoch, p.root.State(), p.cfg.Kafka.Embedded()
+	cfg.Epoch, cfg.StateDir, cfg.Embedded = p.epoch.Current, p.root.State(), p.cfg.Kafka.Embedded()
+	cfg.Input, cfg.Output, cfg.FromStart = schemas.TopicIn(cfg.Input, cfg.Epoch), schemas.TopicIn(cfg.Output, cfg.Epoch), p.rebuilding
 	cfg.Policy = task.DefaultPolicy()
 	ready := make(chan struct{}) // closed by the stage, once
 	deps := task.Deps{
@@ -75,7 +76,7 @@ func (p *Process) startAlert(ctx context.Context) error {
 	}
 	return p.startFold(ctx, task.StageConfig{
 		Stage: schemas.StageAlert, Input: schemas.TopicRates, Logic: alert.Logic,
-	}, alert.NewFold(cfg, alert.Deps{Now: p.times.Now, Speed: p.times.Speed, Receivers: receivers, Log: p.log}))
+	}, alert.NewFold(cfg, alert.Deps{Now: p.times.Now, Speed: p.times.Speed, Receivers: receivers, Silent: p.rebuilding, Log: p.log}))
 }
 
 func (p *Process) startSink(ctx context.Context) error {
@@ -84,7 +85,7 @@ func (p *Process) startSink(ctx context.Context) error {
 		return err
 	}
 	deps := sink.Deps{
-		Kafka: p.named("sink"), Store: sinkch.NewClient(conn), Epoch: epoch, Now: p.times.Now, Log: p.log, Registerer: p.registry,
+		Kafka: p.named("sink"), Store: sinkch.NewClient(conn), Epoch: p.epoch.Current, Now: p.times.Now, Log: p.log, Registerer: p.registry,
 	}
 	p.life.Go("sink", func(ctx context.Context) error { return sink.Run(ctx, p.cfg.Sink, deps) })
 	return nil

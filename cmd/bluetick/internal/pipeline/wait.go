@@ -64,9 +64,9 @@ func clickhouseAway(err error) bool {
 
 // ensureTopics waits for Kafka, creates what is missing and checks all. at is the
 // address of Kafka, for the error.
-func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kadm.Client, at string) (report topics.Report, err error) {
+func ensureTopics(ctx context.Context, cfg *Config, epoch uint32, log *slog.Logger, admin *kadm.Client, at string) (report topics.Report, err error) {
 	err = waitFor(ctx, log, "Kafka "+at, cfg.StartTimeout, kafkaAway, func(ctx context.Context) error {
-		report, err = topics.Ensure(ctx, admin, schemas.Topics(cfg.Kafka.Partitions), topics.Options{
+		report, err = topics.Ensure(ctx, admin, schemas.TopicsIn(cfg.Kafka.Partitions, epoch), topics.Options{
 			Create: true, ReplicationFactor: cfg.Kafka.ReplicationFactor,
 		})
 		return err
@@ -76,7 +76,7 @@ func ensureTopics(ctx context.Context, cfg *Config, log *slog.Logger, admin *kad
 
 // migrate waits for ClickHouse and brings the database to the schema of this
 // build. It returns the migrations it applied.
-func migrate(ctx context.Context, cfg *Config, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
+func migrate(ctx context.Context, cfg *Config, epoch uint32, log *slog.Logger, opts *clickhouse.Options, now time.Time) (applied []string, err error) {
 	ttl := sinkch.TTL{
 		EventsDays: cfg.ClickHouse.EventsTTLDays, PanesDays: cfg.ClickHouse.PanesTTLDays, RatesDays: cfg.ClickHouse.RatesTTLDays,
 		DeadLettersDays: deadLettersDays,
