@@ -21,7 +21,7 @@ import (
 
 // ErrDamaged is wrapped by every error about stored bytes. Nothing is wrong
 // with the log: the state can be put back from a backup, or built anew.
-var ErrDamaged = errors.New("the state is damaged: put its folder back from a backup, or start anew")
+var ErrDamaged = errors.New("the state is damaged: put its folder back from a backup, or move it away (docs/runbook.md)")
 
 // What can be wrong with stored bytes; each wraps ErrDamaged.
 var (

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/RaduBerinde/btreemap"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -24,15 +23,18 @@ func (s *Store) commitPath(fs vfs.FS) string { return fs.PathJoin(s.dir, "commit
 // disk is the one before, and the Store must not be written any more.
 func (s *Store) Commit(m Meta) error {
 	s.enter()
+	if err := s.damage.err(); err != nil {
+		return s.failed("checkpoint", err) // found while merging, in the background
+	}
 	invariant.Check(!s.hasMeta || m.NextOffset >= s.meta.NextOffset,
 		"I1: commit at %d after one at %d", m.NextOffset, s.meta.NextOffset)
 	path := s.commitPath(s.opts.FS)
 	if err := s.writeTable(path, m); err != nil {
-		return fmt.Errorf("write checkpoint of %s: %w", s.dir, err)
+		return s.failed("write checkpoint", err)
 	}
 	// Not the caller's context: an ingest must not be left half done.
 	if err := s.db.Ingest(context.Background(), []string{path}); err != nil {
-		return fmt.Errorf("ingest checkpoint of %s: %w", s.dir, err)
+		return s.failed("ingest checkpoint", err)
 	}
 	s.meta, s.hasMeta = m, true
 	for _, r := range s.dirty.Ascend(all()) {

@@ -22,6 +22,13 @@
 // What a crash leaves: before the ingest, the old state and a stray
 // commit.sst, which Open removes; after it, the new state. Nothing lies between.
 //
+// # Damage
+//
+// Pebble checks every block that it reads. Bytes that no Commit wrote are ErrDamaged,
+// from the call that met them, or from the next Commit if Pebble met them while merging;
+// they never end the process. A damaged end of the manifest opens as an earlier Commit:
+// its Meta says from where to read the log again.
+//
 // # Memory
 //
 // The overlay grows until Commit; its owner bounds it by committing. Clean and

@@ -47,13 +47,13 @@ func encodeMeta(m Meta) ([]byte, error) {
 func decodeMeta(b []byte) (Meta, error) {
 	var w wireMeta
 	if err := json.Unmarshal(b, &w); err != nil {
-		return Meta{}, fmt.Errorf("decode state meta: %w", err)
+		return Meta{}, fmt.Errorf("%w: decode meta: %w", ErrDamaged, err)
 	}
 	if w.Layout != layout {
 		return Meta{}, fmt.Errorf("state layout is %d and this build reads %d: run the build that wrote it, or rebuild (docs/runbook.md)", w.Layout, layout)
 	}
 	if w.NextOffset < 0 {
-		return Meta{}, fmt.Errorf("decode state meta: next offset %d is negative", w.NextOffset)
+		return Meta{}, fmt.Errorf("%w: next offset %d is negative", ErrDamaged, w.NextOffset)
 	}
 	return w.Meta, nil
 }

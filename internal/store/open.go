@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -62,6 +63,9 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	lock, err := pebble.LockDirectory(o.Dir, o.FS)
+	if _, unopened := errors.AsType[*os.PathError](err); unopened {
+		return nil, fmt.Errorf("lock state %s: %w", o.Dir, err) // such as without a file to open it with
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: another bluetick process has %s open; stop it, or give this one its own state folder (%w)", ErrLocked, o.Dir, err)
 	}
@@ -77,9 +81,9 @@ func Open(o Options) (_ *Store, err error) {
 	if err := removeStray(o.FS, s.commitPath(o.FS)); err != nil {
 		return nil, err
 	}
-	s.opts = pebbleOptions(o, lock)
+	s.opts = pebbleOptions(o, lock, &s.damage)
 	if s.db, err = pebble.Open(o.Dir, s.opts); err != nil {
-		return nil, fmt.Errorf("open state %s: %w", o.Dir, err)
+		return nil, s.failed("open", unreadable(err))
 	}
 	if err := s.readMeta(); err != nil {
 		return nil, errors.Join(err, s.db.Close())
@@ -87,7 +91,7 @@ func Open(o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-func pebbleOptions(o Options, lock *pebble.Lock) *pebble.Options {
+func pebbleOptions(o Options, lock *pebble.Lock, found *damage) *pebble.Options {
 	p := &pebble.Options{
 		FS:                          o.FS,
 		Cache:                       o.Cache,
@@ -103,6 +107,7 @@ func pebbleOptions(o Options, lock *pebble.Lock) *pebble.Options {
 		// early, because reads look at every one.
 		L0CompactionThreshold: 2,
 		Logger:                pebbleLog{o.Log.With("state", o.Dir)},
+		EventListener:         &pebble.EventListener{DataCorruption: found.note},
 	}
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
@@ -117,12 +122,12 @@ func (s *Store) readMeta() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read meta of state %s: %w", s.dir, err)
+		return s.failed("read meta", err)
 	}
 	s.meta, err = decodeMeta(v)
 	s.hasMeta = true
 	if err := errors.Join(err, closer.Close()); err != nil {
-		return fmt.Errorf("state %s: %w", s.dir, err)
+		return s.failed("read meta", err)
 	}
 	return nil
 }

@@ -50,6 +50,8 @@ type Store struct {
 	lock *pebble.Lock
 	dir  string
 
+	damage damage
+
 	meta    Meta
 	hasMeta bool
 
@@ -117,11 +119,11 @@ func (s *Store) Get(key []byte) ([]byte, bool, error) {
 			return nil, false, nil
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("read state of %s: %w", s.dir, err)
+			return nil, false, s.failed("read", err)
 		}
 		r = &row{value: append(make([]byte, 0, len(v)), v...)}
 		if err := closer.Close(); err != nil {
-			return nil, false, fmt.Errorf("read state of %s: %w", s.dir, err)
+			return nil, false, s.failed("read", err)
 		}
 		s.cache.put(string(key), r)
 	}
@@ -205,12 +207,12 @@ func (s *Store) Scan(lo, hi []byte, fn func(key, value []byte) bool) (err error)
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 	if err != nil {
-		return fmt.Errorf("scan state of %s: %w", s.dir, err)
+		return s.failed("scan", err)
 	}
 	defer func() {
 		s.scanning = false
 		if cerr := it.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("scan state of %s: %w", s.dir, cerr)
+			err = s.failed("scan", cerr)
 		}
 	}()
 	s.scanning = true
@@ -218,7 +220,7 @@ func (s *Store) Scan(lo, hi []byte, fn func(key, value []byte) bool) (err error)
 	m.ok = it.First()
 	for k, r := range s.dirty.Ascend(btreemap.GE(string(lo)), upper) {
 		if !m.below(k) {
-			return m.err
+			return s.failed("scan", m.err)
 		}
 		if m.ok && string(it.Key()) == k {
 			m.ok = it.Next()
@@ -232,7 +234,7 @@ func (s *Store) Scan(lo, hi []byte, fn func(key, value []byte) bool) (err error)
 		}
 	}
 	m.below("")
-	return m.err
+	return s.failed("scan", m.err)
 }
 
 // merge is the Pebble side of a Scan.
@@ -253,7 +255,7 @@ func (m *merge) below(limit string) bool {
 		}
 		v, err := m.it.ValueAndErr()
 		if err != nil {
-			m.err = fmt.Errorf("scan state: %w", err)
+			m.err = err
 			return false
 		}
 		if !m.fn(m.it.Key(), v) {
