@@ -2,12 +2,19 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/bluetick/bluetick/internal/kafkaerr"
+	"github.com/bluetick/bluetick/internal/retry"
 	"github.com/bluetick/bluetick/internal/topics"
 	"github.com/bluetick/bluetick/schemas"
 )
@@ -33,6 +40,7 @@ type kafkaEmitter struct {
 	partitions int32
 	// epoch of the rows, see schemas.TopicIn.
 	epoch uint32
+	log   *slog.Logger
 }
 
 func record(topic, schema string, key, value []byte, at time.Time) *kgo.Record {
@@ -45,15 +53,18 @@ func record(topic, schema string, key, value []byte, at time.Time) *kgo.Record {
 // Emit implements Emitter.
 func (e *kafkaEmitter) Emit(ctx context.Context, rows []Row) error {
 	now := e.now()
-	a := newAcks(len(rows))
 	for _, r := range rows {
 		if r.Key == nil {
 			return fmt.Errorf("BUG: row of %s without a key", r.Topic)
 		}
-		// Blocks while kgo's buffer is full, which bounds memory.
-		e.client.Produce(ctx, record(schemas.TopicIn(r.Topic, e.epoch), r.Schema, r.Key, r.Value, now), a.done)
 	}
-	return a.wait(ctx)
+	return e.send(ctx, len(rows), func(yield func(*kgo.Record) bool) {
+		for _, r := range rows {
+			if !yield(record(schemas.TopicIn(r.Topic, e.epoch), r.Schema, r.Key, r.Value, now)) {
+				return
+			}
+		}
+	})
 }
 
 // Progress implements Emitter.
@@ -62,13 +73,51 @@ func (e *kafkaEmitter) Progress(ctx context.Context, p schemas.Progress) error {
 		return nil
 	}
 	now, value := e.now(), schemas.EncodeProgress(&p)
-	a := newAcks(int(e.partitions))
-	for i := range e.partitions {
-		r := record(e.output, schemas.SchemaProgress, nil, value, now)
-		r.Partition = i
-		e.client.Produce(ctx, r, a.done)
+	return e.send(ctx, int(e.partitions), func(yield func(*kgo.Record) bool) {
+		for i := range e.partitions {
+			r := record(e.output, schemas.SchemaProgress, nil, value, now)
+			r.Partition = i
+			if !yield(r) {
+				return
+			}
+		}
+	})
+}
+
+// send produces n records until each is acknowledged, Kafka refuses one for good, or
+// ctx ends. What failed goes out again: a row is absolute and versioned, so one that
+// arrives twice, or after others, is still true for its offset (I2), and Progress is
+// sent only once all rows before it are there (I3).
+func (e *kafkaEmitter) send(ctx context.Context, n int, records iter.Seq[*kgo.Record]) error {
+	pause := retry.Backoff{Least: 100 * time.Millisecond, Most: 10 * time.Second, Spread: true}
+	for tries := 1; ; tries++ {
+		a := newAcks(n)
+		for r := range records {
+			e.client.Produce(ctx, r, a.done) // blocks while kgo's buffer is full, which bounds memory
+		}
+		failed, err := a.wait(ctx)
+		if err == nil || ctx.Err() != nil || refusedForGood(err) {
+			return err
+		}
+		after, level := pause.Next(), slog.LevelWarn
+		if tries >= loudAfter {
+			level = slog.LevelError
+		}
+		e.log.Log(ctx, level, "will try again", "what", "emit rows", "rows", len(failed), "tries", tries, "after", after, "err", err)
+		if cause := retry.Pause(ctx, after); cause != nil {
+			return fmt.Errorf("%w: %w", cause, err)
+		}
+		n, records = len(failed), slices.Values(failed)
 	}
-	return a.wait(ctx)
+}
+
+// loudAfter is how many failures in a row are still a restart or a short want.
+const loudAfter = 10
+
+// refusedForGood says whether a record that Kafka did not take will never be taken. kgo
+// has asked for a topic that it does not find several times.
+func refusedForGood(err error) bool {
+	return kafkaerr.Permanent(err) || errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
 }
 
 // acks collects the answers to a number of records.
@@ -76,8 +125,9 @@ type acks struct {
 	all chan struct{} // closed by the last answer
 	mu  struct {
 		sync.Mutex
-		left  int
-		first error
+		left   int
+		first  error
+		failed []*kgo.Record
 	}
 }
 
@@ -93,24 +143,27 @@ func newAcks(n int) *acks {
 func (a *acks) done(r *kgo.Record, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err != nil && a.mu.first == nil {
-		a.mu.first = fmt.Errorf("produce to %s: %w", r.Topic, err)
+	if err != nil {
+		a.mu.failed = append(a.mu.failed, r)
+		if a.mu.first == nil {
+			a.mu.first = fmt.Errorf("produce to %s: %w", r.Topic, err)
+		}
 	}
 	if a.mu.left--; a.mu.left == 0 {
 		close(a.all)
 	}
 }
 
-// wait returns the first error. It watches ctx itself because kgo's idempotent
+// wait returns the records that were not taken and the first error. It watches ctx itself because kgo's idempotent
 // producer never gives up a record it has sent once, even when the record's
 // context has ended; a record that arrives after all is true for its offset (I2).
-func (a *acks) wait(ctx context.Context) error {
+func (a *acks) wait(ctx context.Context) (failed []*kgo.Record, err error) {
 	select {
 	case <-a.all:
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		return a.mu.first
+		return a.mu.failed, a.mu.first
 	case <-ctx.Done():
-		return fmt.Errorf("wait for acknowledgements: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("wait for acknowledgements: %w", context.Cause(ctx))
 	}
 }

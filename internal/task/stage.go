@@ -185,7 +185,7 @@ func (s *stage) open(ctx context.Context) error {
 		return err
 	}
 	s.group = newGroupReporter(admin, GroupName(s.cfg.Stage, s.cfg.Epoch), s.cfg.Input, s.log)
-	emitter := &kafkaEmitter{client: s.producer, now: s.deps.Now, output: s.cfg.Output, partitions: v.outputPartitions, epoch: s.cfg.Epoch}
+	emitter := &kafkaEmitter{client: s.producer, now: s.deps.Now, output: s.cfg.Output, partitions: v.outputPartitions, epoch: s.cfg.Epoch, log: s.log}
 	for _, p := range v.chosen {
 		t, err := s.openTask(v, p, len(v.chosen), emitter)
 		if err != nil {
