@@ -59,6 +59,14 @@ func start(t testing.TB, bin, data string, extra ...string) *server {
 // ready waits until the process has announced where it listens.
 func (s *server) ready(data string) {
 	s.t.Helper()
+	if err, ended := s.readyOrEnded(data); ended {
+		s.t.Fatalf("bluetick ended while starting: %v\n%s", err, s.log)
+	}
+}
+
+// readyOrEnded waits until the process is ready or has ended, and says with what.
+func (s *server) readyOrEnded(data string) (err error, ended bool) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
@@ -66,12 +74,12 @@ func (s *server) ready(data string) {
 		run, err := dataroot.ReadRun(data)
 		if err == nil && run.PID == s.cmd.Process.Pid {
 			s.run = run
-			return
+			return nil, false
 		}
 		select {
 		case err := <-s.done:
 			s.done <- err
-			s.t.Fatalf("bluetick ended while starting: %v\n%s", err, s.log)
+			return err, true
 		case <-ctx.Done():
 			s.t.Fatalf("bluetick was not ready in time\n%s", s.log)
 		case <-time.After(20 * time.Millisecond):
@@ -82,11 +90,17 @@ func (s *server) ready(data string) {
 // launch starts the process and does not wait until it is ready.
 func launch(t testing.TB, bin, data string, extra ...string) *server {
 	t.Helper()
-	return spawn(t, bin, append([]string{
+	return launchAs(t, []string{bin}, data, extra...)
+}
+
+// launchAs is launch by a command that runs the binary, its last word.
+func launchAs(t testing.TB, command []string, data string, extra ...string) *server {
+	t.Helper()
+	return spawn(t, command[0], append(append(command[1:], []string{
 		"run", "--data", data, "--meta-app-secret", appSecret, "--meta-verify-token", verifyToken,
 		"--ingest-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0",
 		"--metrics-listen", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0",
-	}, extra...)...)
+	}...), extra...)...)
 }
 
 // spawn starts the binary with these arguments.

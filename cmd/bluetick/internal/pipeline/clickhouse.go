@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -109,10 +110,15 @@ func isHTTPPort(err error) bool {
 // Remedy adds to an error of ClickHouse what to do about it, if that is known.
 func Remedy(err error) error {
 	const unknownTable, unknownDatabase = 60, 81
+	// Too large a compressed size, a checksum, corrupted data, a codec: what reads of a
+	// part whose bytes have changed end with.
+	damaged := []int32{39, 40, 246, 271, 432}
 	exception, ok := errors.AsType[*clickhouse.Exception](err)
 	switch {
 	case ok && (exception.Code == unknownTable || exception.Code == unknownDatabase):
 		return fmt.Errorf("%w (`bluetick migrate` makes the database and its tables)", err)
+	case ok && slices.Contains(damaged, exception.Code):
+		return fmt.Errorf("%w (a part of a table is damaged: docs/runbook.md, \"A part of ClickHouse is damaged\")", err)
 	case isHTTPPort(err):
 		return fmt.Errorf("%w (that is the HTTP port: say http:// in the DSN, or give the native port, usually 9000)", err)
 	default:

@@ -18,6 +18,7 @@ func TestRemedies(t *testing.T) {
 		"no database":      {fmt.Errorf("ping: %w", &clickhouse.Exception{Code: 81, Message: "no"}), "bluetick migrate"},
 		"no table":         {&clickhouse.Exception{Code: 60, Message: "no"}, "bluetick migrate"},
 		"HTTP port":        {errors.New("[handshake] unexpected packet [72] from server"), "http://"},
+		"a damaged part":   {fmt.Errorf("compare: %w", &clickhouse.Exception{Code: 40, Message: "Checksum doesn't match"}), "docs/runbook.md"},
 		"something else":   {errDial, "dial: connection refused"},
 		"another code, 62": {&clickhouse.Exception{Code: 62, Message: "syntax"}, "syntax"},
 	} {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -112,7 +113,12 @@ func New(cfg Config, log *slog.Logger, t Times) (*Process, error) {
 }
 
 // Fail stops what was started and returns err with whatever went wrong then.
-func (p *Process) Fail(err error) error { return errors.Join(err, p.Stop()) }
+func (p *Process) Fail(err error) error {
+	if errors.Is(err, syscall.EMFILE) {
+		err = fmt.Errorf("%w (ulimit -n 65536 before the start, or LimitNOFILE=65536 in the unit of systemd)", err)
+	}
+	return errors.Join(err, p.Stop())
+}
 
 // Stop stops everything in reverse order, within stopLimit.
 func (p *Process) Stop() error { return p.life.Stop(stopLimit) }
