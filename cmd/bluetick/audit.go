@@ -43,6 +43,7 @@ func (c *auditCmd) Run(ctx context.Context) error {
 			kept.PanesDays, err = clickhouse.TTLDays(ctx, conn, "panes")
 		}
 		if err == nil {
+			tellBrokenParts(ctx, os.Stderr, conn)
 			report, err = audit.Run(ctx, conn, kept, pipeline.Wall())
 		}
 		return pipeline.Remedy(err)
@@ -51,6 +52,17 @@ func (c *auditCmd) Run(ctx context.Context) error {
 		return unanswered{err}
 	}
 	return c.tell(os.Stdout, &report)
+}
+
+// tellBrokenParts names what explains differences best.
+func tellBrokenParts(ctx context.Context, w io.Writer, conn driver.Conn) {
+	parts, err := clickhouse.BrokenParts(ctx, conn)
+	if err != nil {
+		fmt.Fprintln(w, "audit: whether ClickHouse has left out damaged parts is not known:", terminal.Clean(err.Error()))
+	}
+	for _, part := range parts {
+		fmt.Fprintf(w, "audit: ClickHouse has left out the damaged part %s; see docs/runbook.md, \"A part of ClickHouse is damaged\"\n", terminal.Clean(part.String()))
+	}
 }
 
 // tell prints the report; its error decides how the process ends.

@@ -40,6 +40,7 @@ func TestFaults(t *testing.T) {
 		{"a flipped byte in the state of the roll-up", func(t *testing.T, f *faulted) { flippedState(t, f, "bluetick.panes") }},
 		{"a flipped byte in the state of alerts", func(t *testing.T, f *faulted) { flippedState(t, f, "bluetick.rates") }},
 		{"a flipped byte in a part of ClickHouse", flippedPart},
+		{"a flipped byte in what describes a part of ClickHouse", leftOutPart},
 		{"a flipped byte in the log", flippedLog}, // the last: the log is not whole afterwards
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -199,21 +200,50 @@ func flippedState(t *testing.T, f *faulted, topic string) {
 // flippedPart damages a part of panes. The line goes on; the audit cannot compare. The
 // remedy is to have ClickHouse filled again from the log.
 func flippedPart(t *testing.T, f *faulted) {
+	flip(t, filepath.Join(f.part(t), "data.bin"), 20)
+	s := start(t, f.bin, f.data)
+	f.p.more(s)
+	s.stop()
+	out, err := command(t, f.bin, "audit", "--data", f.data)
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.ExitCode() != 2 || !strings.Contains(err.Error(), `docs/runbook.md, "A part of ClickHouse is damaged"`) {
+		t.Errorf("audit over a damaged part: %s, %v, want exit code 2", out, err)
+	}
+	f.fillAgain(t)
+}
+
+// leftOutPart damages a part so that ClickHouse does not even open it, and goes on
+// without its rows. That is told at every start and by the audit, with the same remedy.
+func leftOutPart(t *testing.T, f *faulted) {
+	flip(t, filepath.Join(f.part(t), "checksums.txt"), 100)
+	s := start(t, f.bin, f.data)
+	s.stop()
+	if !strings.Contains(s.log.String(), "clickhouse has left out a damaged part") {
+		t.Errorf("it does not say so:\n%s", s.log)
+	}
+	out, err := command(t, f.bin, "audit", "--data", f.data)
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.ExitCode() != 1 || !strings.Contains(err.Error(), `docs/runbook.md, "A part of ClickHouse is damaged"`) {
+		t.Errorf("audit without a part: %s, %v, want exit code 1", out, err)
+	}
+	f.fillAgain(t)
+}
+
+// part is the folder of the largest part of panes.
+func (f *faulted) part(t *testing.T) string {
+	t.Helper()
 	query := "SELECT path FROM system.parts WHERE database = 'bluetick' AND table = 'panes' AND active ORDER BY bytes_on_disk DESC LIMIT 1"
 	out, err := command(t, f.bin, "sql", "--data", f.data, "--format", "tsv", query)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, part, _ := strings.Cut(out, "\n")
-	flip(t, filepath.Join(part, "data.bin"), 20)
-	s := start(t, f.bin, f.data)
-	f.p.more(s)
-	s.stop()
-	out, err = command(t, f.bin, "audit", "--data", f.data)
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok || exit.ExitCode() != 2 || !strings.Contains(err.Error(), `docs/runbook.md, "A part of ClickHouse is damaged"`) {
-		t.Errorf("audit over a damaged part: %s, %v, want exit code 2", out, err)
-	}
+	return part
+}
+
+// fillAgain moves what ClickHouse has away: it is filled again from the log.
+func (f *faulted) fillAgain(t *testing.T) {
+	t.Helper()
 	if err := os.Rename(filepath.Join(f.data, "clickhouse"), filepath.Join(t.TempDir(), "moved")); err != nil {
 		t.Fatal(err)
 	}
