@@ -6,12 +6,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bluetick/bluetick/internal/simulate"
 )
 
 // faulted is a data folder that one fault after the other befalls.
@@ -31,6 +34,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"asked to stop while it works", askedToStop},
 		{"interrupted from a terminal", interrupted},
+		{"asked twice to stop", askedTwice},
 		{"its terminal is closed", hungUp},
 		{"stopped for a moment, and continued", suspended},
 		{"started again on a machine that is up for 40 days", longUp},
@@ -80,15 +84,26 @@ func (f *faulted) refused(t *testing.T, says ...string) {
 }
 
 func askedToStop(t *testing.T, f *faulted) {
-	s := start(t, f.bin, f.data)
-	f.p.more(s) // rows are on their way through every stage
-	s.stop()
+	f.stoppedBy(t, syscall.SIGTERM)
 }
 
 func interrupted(t *testing.T, f *faulted) {
+	f.stoppedBy(t, os.Interrupt)
+}
+
+func hungUp(t *testing.T, f *faulted) {
+	if signal.Ignored(syscall.SIGHUP) {
+		t.Skip("a terminal that can be closed is missing: this run ignores SIGHUP, and so does what it starts")
+	}
+	f.stoppedBy(t, syscall.SIGHUP)
+}
+
+// stoppedBy sends the signal while rows are on their way through every stage.
+func (f *faulted) stoppedBy(t *testing.T, sig os.Signal) {
+	t.Helper()
 	s := start(t, f.bin, f.data)
 	f.p.more(s)
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := s.cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.end(); err != nil {
@@ -96,14 +111,14 @@ func interrupted(t *testing.T, f *faulted) {
 	}
 }
 
-// hungUp ends the process as kill -9 does.
-func hungUp(t *testing.T, f *faulted) {
+// askedTwice ends the process at once, or it has ended before.
+func askedTwice(t *testing.T, f *faulted) {
 	s := start(t, f.bin, f.data)
 	f.p.more(s)
-	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	}
-	_ = s.end() // by the signal
+	_ = s.end()
 }
 
 func suspended(t *testing.T, f *faulted) {
@@ -152,13 +167,18 @@ func longUp(t *testing.T, f *faulted) {
 func fewFiles(t *testing.T, f *faulted) {
 	s := launchAs(t, []string{"sh", "-c", `ulimit -n 192; exec "$@"`, "sh", f.bin}, f.data)
 	if err, ended := s.readyOrEnded(f.data); ended {
-		if !strings.Contains(s.log.String(), "(ulimit -n 65536") {
+		if !strings.Contains(s.log.String(), "ulimit -n 65536") {
 			t.Errorf("it ended with %v and does not say what to do:\n%s", err, s.log)
 		}
 		return
 	}
 	for range 5 {
-		if status := f.p.post(s); status != http.StatusOK && status != http.StatusServiceUnavailable {
+		b := body(f.p.acked, f.p.acked+perBody, f.p.at)
+		switch status, err := s.send(b, simulate.Sign(appSecret, b)); {
+		case err != nil: // it had no file for the connection
+		case status == http.StatusOK:
+			f.p.acked += perBody
+		case status != http.StatusServiceUnavailable:
 			t.Errorf("status %d", status)
 		}
 	}

@@ -88,6 +88,18 @@ func TestRebuild(t *testing.T) {
 	}
 	s.stop()
 
+	epochFile := filepath.Join(data, "epoch.json")
+	if err := os.Rename(epochFile, epochFile+".lost"); err != nil {
+		t.Fatal(err)
+	}
+	refused = launch(t, bin, data)
+	if err := refused.end(); err == nil || !strings.Contains(refused.log.String(), "epoch 2 counts in ClickHouse and the data folder goes on with epoch 1") {
+		t.Errorf("without epoch.json: %v\n%s", err, refused.log)
+	}
+	if err := os.Rename(epochFile+".lost", epochFile); err != nil {
+		t.Fatal(err)
+	}
+
 	if out, err := command(t, bin, "rebuild", "--data", data, "--drop-old"); err != nil || !strings.Contains(out, "epoch 1: 3 topics") {
 		t.Errorf("drop: %s, %v", out, err)
 	}

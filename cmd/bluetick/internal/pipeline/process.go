@@ -255,26 +255,7 @@ func (p *Process) openClickHouse(ctx context.Context) error {
 	if len(applied) > 0 {
 		p.log.Info("clickhouse migrated", "applied", len(applied))
 	}
-	p.tellBrokenParts(ctx)
-	return nil
-}
-
-// tellBrokenParts says loudly what ClickHouse does without since it was opened. The line
-// goes on: what comes now is counted.
-func (p *Process) tellBrokenParts(ctx context.Context) {
-	conn, err := sinkch.Connect(ctx, p.clickhouse)
-	var parts []sinkch.BrokenPart
-	if err == nil {
-		parts, err = sinkch.BrokenParts(ctx, conn)
-		err = errors.Join(err, conn.Close())
-	}
-	if err != nil {
-		p.log.Warn("whether clickhouse has left out damaged parts is not known", "err", err) // a user of a server may lack the right
-	}
-	for _, part := range parts {
-		p.log.Error("clickhouse has left out a damaged part: its rows are missing in every answer", "table", part.Table, "part", part.Name, "reason", part.Reason,
-			"remedy", "docs/runbook.md, \"A part of ClickHouse is damaged\"")
-	}
+	return p.lookAround(ctx)
 }
 
 // migrateAs is the epoch that counts in a new database.
