@@ -61,7 +61,7 @@ func resume(found store.Meta, has bool, want store.Meta, log bounds, dir string,
 	case want.ClusterID != "" && found.ClusterID != want.ClusterID:
 		return refuse(RefuseOtherCluster, "the state in %s is of Kafka cluster %q and this is %q; correct the broker addresses or the state folder", dir, found.ClusterID, want.ClusterID)
 	case found.Partitions != want.Partitions:
-		return refuse(RefuseOtherPartitions, "the topic had %d partitions and now has %d, which moves keys between them; rebuild (docs/runbook.md)", found.Partitions, want.Partitions)
+		return refuse(RefuseOtherPartitions, "the topic had %d partitions and now has %d, which moves keys between them; make the topics anew with the old number, or start anew (docs/runbook.md)", found.Partitions, want.Partitions)
 	case found.LogicVersion != want.LogicVersion:
 		return refuse(RefuseOtherLogic, "the state in %s was counted by logic %s and this build counts by %s; run `bluetick rebuild` with this build (docs/runbook.md), or go on with the old one", dir, found.LogicVersion, want.LogicVersion)
 	case found.NextOffset < log.start:

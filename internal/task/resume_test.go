@@ -42,7 +42,7 @@ func TestResume(t *testing.T) {
 		{"topic made again", at(40, func(m *store.Meta) { m.TopicID = [16]byte{8} }), bounds{0, 90}, 0, RefuseOtherTopic, "rebuild"},
 		{"other cluster", at(40, func(m *store.Meta) { m.ClusterID = "beta" }), bounds{0, 90}, 0, RefuseOtherCluster, "broker addresses"},
 		{"other logic", at(40, func(m *store.Meta) { m.LogicVersion = "v2" }), bounds{0, 90}, 0, RefuseOtherLogic, "rebuild"},
-		{"more partitions", at(40, func(m *store.Meta) { m.Partitions = 2 }), bounds{0, 90}, 0, RefuseOtherPartitions, "rebuild"},
+		{"more partitions", at(40, func(m *store.Meta) { m.Partitions = 2 }), bounds{0, 90}, 0, RefuseOtherPartitions, "old number"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var found store.Meta

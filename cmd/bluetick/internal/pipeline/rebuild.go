@@ -57,6 +57,12 @@ type Rebuild struct {
 // delivered. A day for the clocks.
 const firstCounts = (schemas.HorizonDays + 1) * 24 * time.Hour
 
+// stillChanging is how long after its sending most of what happens to a message has come.
+// The old epoch stands still from the rebuild on, so that what was sent later than this
+// before it is better counted by the new one, even from a log that is younger than a
+// horizon.
+const stillChanging = 3 * 24 * time.Hour
+
 // Run rebuilds until it is done or ctx ends; then the next call goes on.
 func (r Rebuild) Run(ctx context.Context, cfg Config) error {
 	if !cfg.Kafka.Embedded() || !cfg.ClickHouse.Embedded() {
@@ -242,23 +248,41 @@ func (p *Process) firstWhole(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var first time.Time
+	now := p.times.Now()
+	var begins time.Time
 	for partition, o := range starts[schemas.TopicEvents] {
-		if o.Offset == 0 || o.Offset >= ends[partition] {
+		if o.Offset == 0 {
 			continue
 		}
-		at, err := p.timeOf(ctx, partition, o.Offset)
-		if err != nil {
-			return 0, err
+		at := now // of a partition that has lost everything
+		if o.Offset < ends[partition] {
+			if at, err = p.timeOf(ctx, partition, o.Offset); err != nil {
+				return 0, err
+			}
 		}
-		if at.After(first) {
-			first = at
+		if at.After(begins) {
+			begins = at
 		}
 	}
-	if first.IsZero() {
+	if begins.IsZero() {
 		return 0, nil
 	}
-	return first.Add(firstCounts + time.Minute).Truncate(time.Minute).Unix(), nil
+	return firstMinute(begins, now), nil
+}
+
+// firstMinute is the first send minute, in seconds, that a rebuild at the time now counts
+// from a log that begins at another time: the first that it holds as a whole, but none
+// that the old epoch would leave unfinished. From a log of less than a horizon, messages
+// sent before it then count in the minute of their first outcome that it has.
+func firstMinute(begins, now time.Time) int64 {
+	first, latest := begins.Add(firstCounts+time.Minute), now.Add(-stillChanging)
+	if begins.After(latest) {
+		latest = begins
+	}
+	if first.After(latest) {
+		first = latest
+	}
+	return first.Truncate(time.Minute).Unix()
 }
 
 // timeOf is the time of a record of events.

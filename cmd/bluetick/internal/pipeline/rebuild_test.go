@@ -11,8 +11,26 @@ import (
 	"github.com/bluetick/bluetick/schemas"
 )
 
-// TestFirstWholeMinute: a log that was never cut holds every minute; one that was
-// holds those that lie a horizon and a day after its first event.
+// TestFirstMinute: of a log that was cut.
+func TestFirstMinute(t *testing.T) {
+	now := time.Date(2026, 6, 1, 12, 0, 30, 0, time.UTC)
+	day := func(n int) time.Time { return now.AddDate(0, 0, n) }
+	for name, c := range map[string]struct{ begins, want time.Time }{
+		"as retention leaves it: a horizon and a day later": {day(-61), day(-30).Add(time.Minute)},
+		"a horizon and some days":                           {day(-35), day(-4).Add(time.Minute)},
+		"less than that: what still changes":                {day(-33), day(-3)},
+		"a week":                                            {day(-7), day(-3)},
+		"an hour: all that it has":                          {now.Add(-time.Hour), now.Add(-time.Hour)},
+		"nothing is left":                                   {now, now},
+	} {
+		if got := firstMinute(c.begins, now); got != c.want.Truncate(time.Minute).Unix() {
+			t.Errorf("%s: %s, want %s", name, time.Unix(got, 0).UTC(), c.want)
+		}
+	}
+}
+
+// TestFirstWholeMinute: a log that was never cut holds every minute; one that was does
+// not, also if nothing at all is left of a partition.
 func TestFirstWholeMinute(t *testing.T) {
 	p := running(t, testConfig(t), untilRates())
 	defer func() {
@@ -39,9 +57,22 @@ func TestFirstWholeMinute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Wall().Add(31 * 24 * time.Hour)
-	if d := time.Unix(first, 0).Sub(want); first%60 != 0 || d < -time.Minute || d > 2*time.Minute {
-		t.Errorf("the first whole minute is %s, want %s", time.Unix(first, 0), want)
+	near := func(first int64) bool {
+		d := time.Unix(first, 0).Sub(Wall())
+		return first%60 == 0 && -2*time.Minute < d && d <= 0
+	}
+	if !near(first) {
+		t.Errorf("the first minute is %s, want that of the last event", time.Unix(first, 0))
+	}
+	if ends, err = p.Ends(t.Context(), schemas.TopicEvents); err != nil {
+		t.Fatal(err)
+	}
+	cut.AddOffset(schemas.TopicEvents, 0, ends[0], -1)
+	if _, err := p.admin.DeleteRecords(t.Context(), cut); err != nil {
+		t.Fatal(err)
+	}
+	if first, err = p.firstWhole(t.Context()); err != nil || !near(first) {
+		t.Errorf("nothing is left: %s, %v", time.Unix(first, 0), err)
 	}
 }
 
