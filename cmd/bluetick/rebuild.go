@@ -25,10 +25,12 @@ that the log holds as a whole; earlier minutes stay as they were counted. Alerts
 not tell again what they told.
 
 Stop bluetick first: webhooks that come meanwhile are sent again by their providers, for
-days. It may be interrupted and called again. Until it is done the build before can go
-on as if nothing had been, and afterwards too: see docs/runbook.md.
+days. With servers, ingest may go on. It may be interrupted and called again. Until it is
+done the build before can go on as if nothing had been, and afterwards too: see
+docs/runbook.md, also for one process per role.
 
   bluetick rebuild --data ./data
+  bluetick rebuild --data ./data --kafka-brokers kafka:9092 --clickhouse-dsn clickhouse://…
   bluetick rebuild --data ./data --drop-old`
 }
 

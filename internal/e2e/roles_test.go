@@ -226,8 +226,41 @@ func (l *line) restartKafka() {
 	}
 }
 
+// rebuild is the way of docs/runbook.md for one process per role: the door stays open,
+// the others stop, the data folder of aggregate is rebuilt, and each role gets its part.
+func (l *line) rebuild() {
+	l.t.Helper()
+	for _, r := range []*role{l.aggregate, l.sink, l.alert} {
+		r.stop()
+	}
+	args := []string{"rebuild", "--again", "--data", l.aggregate.data, "--kafka-brokers", l.broker.Addr(), "--clickhouse-dsn", l.dsn}
+	if out, err := command(l.t, l.aggregate.bin, args...); err != nil || !strings.Contains(out, "epoch 2 counts now") {
+		l.t.Fatalf("rebuild: %s, %v", out, err)
+	}
+	epoch, err := os.ReadFile(filepath.Join(l.aggregate.data, "epoch.json"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, r := range []*role{l.sink, l.alert} {
+		if err := os.WriteFile(filepath.Join(r.data, "epoch.json"), epoch, 0o600); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	judged := filepath.Join("state", "2", "bluetick.rates.2")
+	if err := os.MkdirAll(filepath.Join(l.alert.data, "state", "2"), 0o700); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(l.aggregate.data, judged), filepath.Join(l.alert.data, judged)); err != nil {
+		l.t.Fatal(err)
+	}
+	for _, r := range []*role{l.aggregate, l.sink, l.alert} {
+		r.restart(l.t)
+	}
+}
+
 // TestServersRoles runs one process per role, kills each of them, ClickHouse and
-// Kafka while webhooks come in, and finds exactly the known counts.
+// Kafka while webhooks come in, and finds exactly the known counts; then again after a
+// rebuild.
 func TestServersRoles(t *testing.T) {
 	broker := startKafka(t)
 	ch := startClickHouse(t)
@@ -250,6 +283,12 @@ func TestServersRoles(t *testing.T) {
 		t.Error("no request met a dead ingester: the test does not test")
 	}
 
+	awaitAnswer(t, connect(t, l.dsn), countsQuery, counts(l.posted), l.logs)
+	checkAudit(t, bin, l.dsn)
+	l.rebuild()
+	for range l.deliver(l.posted, l.posted+chunkMessages, stepMessages) {
+	}
+	l.posted += chunkMessages
 	awaitAnswer(t, connect(t, l.dsn), countsQuery, counts(l.posted), l.logs)
 	checkAudit(t, bin, l.dsn)
 	for _, r := range l.roles() {

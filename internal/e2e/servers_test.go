@@ -133,10 +133,26 @@ func TestServersRun(t *testing.T) {
 	s.stop()
 	checkLog(t, s.log.String())
 
+	if out, err := command(t, bin, append([]string{"rebuild", "--again", "--data", data}, flags...)...); err != nil || !strings.Contains(out, "epoch 2 counts now") {
+		t.Fatalf("rebuild: %s, %v", out, err)
+	}
+	s = start(t, bin, data, flags...)
+	for from := n; from < n+5*step; from += step {
+		if status := s.post(body(from, from+step, at)); status != http.StatusOK {
+			t.Fatalf("status %d\n%s", status, s.log)
+		}
+	}
+	awaitAnswer(t, connect(t, dsn), countsQuery, counts(n+5*step), s.log.String)
+	checkAudit(t, bin, dsn)
+	s.stop()
+	if out, err := command(t, bin, append([]string{"rebuild", "--drop-old", "--data", data}, flags...)...); err != nil || !strings.Contains(out, "epoch 1: 3 topics") {
+		t.Errorf("drop: %s, %v", out, err)
+	}
+
 	// Another database has no positions, so the sink fills it from Kafka.
 	dsn = ch.httpDSN("second")
 	s = start(t, bin, data, "--kafka-brokers", broker.Addr(), "--clickhouse-dsn", dsn)
-	awaitAnswer(t, connect(t, dsn), countsQuery, counts(n), s.log.String)
+	awaitAnswer(t, connect(t, dsn), countsQuery, counts(n+5*step), s.log.String)
 	checkAudit(t, bin, dsn)
 	s.stop()
 	checkLog(t, s.log.String())

@@ -23,7 +23,7 @@ import (
 
 // Rebuild folds the events anew into an epoch of its own, beside the one that
 // counts, and then has the new one count. It is for a build whose logic differs from
-// that of the states, on a data folder with the embedded servers.
+// that of the states, on a data folder; the servers may be embedded or given.
 //
 //		idle      epoch.json names the current epoch
 //		folding   it names the new one too, and the first minute it will count from;
@@ -65,9 +65,6 @@ const stillChanging = 3 * 24 * time.Hour
 
 // Run rebuilds until it is done or ctx ends; then the next call goes on.
 func (r Rebuild) Run(ctx context.Context, cfg Config) error {
-	if !cfg.Kafka.Embedded() || !cfg.ClickHouse.Embedded() {
-		return errors.New("rebuild works on a data folder with the embedded Kafka and ClickHouse; with servers of your own: docs/runbook.md, \"Backup and rebuild\"")
-	}
 	cfg.Log.Level = "warn"
 	log, err := cfg.Logger()
 	if err != nil {
@@ -77,19 +74,22 @@ func (r Rebuild) Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := r.run(ctx, p); err != nil {
+	if err := r.run(ctx, p, &cfg); err != nil {
 		return p.Fail(err)
 	}
 	return p.Stop()
 }
 
-func (r Rebuild) run(ctx context.Context, p *Process) error {
+func (r Rebuild) run(ctx context.Context, p *Process, cfg *Config) error {
 	old := p.epoch
 	if err := r.needed(p.root, old); err != nil {
 		return err
 	}
 	if err := r.room(p.root, old); err != nil {
 		return err
+	}
+	if !cfg.Kafka.Embedded() || !cfg.ClickHouse.Embedded() {
+		r.say("the servers need as much again as epoch %d has: see that they have it", old.Current)
 	}
 	next := old
 	if next.Rebuild == 0 {
@@ -324,9 +324,6 @@ func switchTo(ctx context.Context, conn driver.Conn, e dataroot.Epoch) error {
 
 // DropOld deletes the states and topics of the epochs before the current one.
 func (r Rebuild) DropOld(ctx context.Context, cfg Config) error {
-	if !cfg.Kafka.Embedded() {
-		return errors.New("rebuild --drop-old works on a data folder with the embedded Kafka")
-	}
 	cfg.Log.Level = "warn"
 	log, err := cfg.Logger()
 	if err != nil {

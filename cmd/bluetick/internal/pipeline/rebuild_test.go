@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -76,16 +78,20 @@ func TestFirstWholeMinute(t *testing.T) {
 	}
 }
 
+// TestRebuildRefuses: what a rebuild cannot do is an error, and nothing is changed.
 func TestRebuildRefuses(t *testing.T) {
-	servers := testConfig(t)
-	servers.Kafka.Brokers = []string{"127.0.0.1:1"}
+	away := testConfig(t)
+	away.Kafka.Brokers, away.StartTimeout = []string{"127.0.0.1:1"}, time.Millisecond
 	for name, run := range map[string]func() error{
-		"servers":             func() error { return Rebuild{Out: &bytes.Buffer{}}.Run(t.Context(), servers) },
-		"servers, --drop-old": func() error { return Rebuild{Out: &bytes.Buffer{}}.DropOld(t.Context(), servers) },
+		"brokers are away":          func() error { return Rebuild{Again: true, Out: &bytes.Buffer{}}.Run(t.Context(), away) },
+		"brokers are away, to drop": func() error { return Rebuild{Out: &bytes.Buffer{}}.DropOld(t.Context(), away) },
 	} {
-		if err := run(); err == nil || !strings.Contains(err.Error(), "embedded") {
+		if err := run(); err == nil || !strings.Contains(err.Error(), "did not answer") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, err := os.Stat(filepath.Join(away.Data, "epoch.json")); !os.IsNotExist(err) {
+		t.Errorf("epoch.json: %v", err)
 	}
 }
 
